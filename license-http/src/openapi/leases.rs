@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{Op, get, post};
 use super::schema::{
-    about, activation_id, array, constant, matching, named, nullable, one_of, string, text, token, whole,
-    with,
+    about, activation_id, array, constant, count, matching, named, nullable, one_of, string, text, time,
+    token, whole, with,
 };
 use crate::problem::Code;
 use crate::routes::leases::denials;
@@ -54,7 +54,7 @@ pub(super) fn operations(key_errors: &[Code]) -> [Op; 8] {
                 Code::RequestTimeout,
                 Code::PayloadTooLarge,
                 Code::UnsupportedMediaType,
-                Code::CodeMalformed,
+                Code::OfflineCodeMalformed,
                 Code::RateLimited,
                 Code::StoreUnavailable,
             ])
@@ -86,7 +86,7 @@ pub(super) fn operations(key_errors: &[Code]) -> [Op; 8] {
             )
             .reads("LeaseByCode")
             .errors(&[
-                Code::CodeMalformed,
+                Code::OfflineCodeMalformed,
                 Code::LicenseKeyMalformed,
                 Code::FingerprintInvalid,
                 Code::LicenseNotFound,
@@ -179,6 +179,14 @@ pub(super) fn denied_lease(denied: &Value) -> Value {
     schema["properties"]["error"] = codes();
     schema["properties"]["reasons"]["items"] = codes();
     schema
+}
+
+/// Returns the fields of slots that a full license has in addition.
+pub(super) fn held_slots() -> [(&'static str, Value); 2] {
+    let held = "Slots that leases hold: only the vendor can free them earlier. Only with `DEVICE_LIMIT_REACHED` and \
+        `OFFLINE_LIMIT_REACHED`.";
+    let next = "When another device can be added; null if no lease holds a slot. Only with `held`.";
+    [("held", about(count(), held)), ("next_free_at", about(nullable(time()), next))]
 }
 
 /// Returns the field of a license with leases that software accepts although it should not.

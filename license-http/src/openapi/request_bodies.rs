@@ -121,7 +121,6 @@ pub(super) fn schemas() -> Map<String, Value> {
             "examples": [{ "since": "2026-01-01T00:00:00Z" }],
         },
         "Nothing": { "examples": [{}] },
-        "LicenseSearch": search(),
     }) else {
         return Map::new();
     };
@@ -149,6 +148,7 @@ fn handling() -> Map<String, Value> {
             "examples": [{ "fingerprint": "stolen-laptop", "reason": "stolen" }],
         },
         "NewLicenses": batch(),
+        "LicenseSearch": search(),
         "ListRequest": {
             "properties": {
                 "key": about(string(), "License key, as for a validation."),

@@ -86,19 +86,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         IssuedLease<'_>, ReturnedLease, NotReturned, LeaseJson<'_>, Revocations<'_>, SigningKeyList<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
-    for name in WITH_IGNORED {
-        let ignored =
-            "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
-        schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
-    }
-    for name in ["Valid", "Denied", "NotFound", "Refusal"] {
-        let properties = &mut schemas[name]["properties"];
-        let proof = "The signed verdict of type `license-verdict+jwt`, if the validation has a nonce.";
-        properties["proof"] = about(token(), proof);
-        let learned = "Tokens of type `license-keys+jwt`, in the order in which software learns keys. Only with a proof, and \
-                       only while a key is retiring.";
-        properties["key_tokens"] = about(with(array(token()), "maxItems", limits::KEY_TOKENS), learned);
-    }
+    add_shared_fields(&mut schemas);
     for (path, mut rule) in rules().into_iter().chain(leases::rules()) {
         let (name, field) = path.split_once('.').unwrap_or_default();
         let field = &mut schemas[name]["properties"][field];
@@ -112,10 +100,9 @@ pub(super) fn schemas() -> Map<String, Value> {
         let required = names.filter(|field| {
             !matches!(
                 (name.as_str(), field.as_str()),
-                (_, "proof" | "key_tokens")
+                (_, "proof" | "key_tokens" | "ignored" | "limited_by")
                     | ("Problem", "field" | "valid" | "suggestion")
                     | ("Refusal", "field" | "suggestion")
-                    | (_, "ignored" | "limited_by")
                     | ("Slots", "held" | "next_free_at")
                     | ("Denied", "reasons" | "license" | "usage")
                     | ("Token", "token")
@@ -178,6 +165,26 @@ pub(super) fn schemas() -> Map<String, Value> {
         }
     }
     schemas
+}
+
+/// Adds fields that several answers have, or that their types leave out.
+fn add_shared_fields(schemas: &mut Map<String, Value>) {
+    for name in WITH_IGNORED {
+        let ignored =
+            "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
+        schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
+    }
+    for name in ["Valid", "Denied", "NotFound", "Refusal"] {
+        let properties = &mut schemas[name]["properties"];
+        let proof = "The signed verdict of type `license-verdict+jwt`, if the validation has a nonce.";
+        properties["proof"] = about(token(), proof);
+        let learned = "Tokens of type `license-keys+jwt`, in the order in which software learns keys. Only with a proof, and \
+                       only while a key is retiring.";
+        properties["key_tokens"] = about(with(array(token()), "maxItems", limits::KEY_TOKENS), learned);
+    }
+    for (name, schema) in leases::held_slots() {
+        schemas["Slots"]["properties"][name] = schema;
+    }
 }
 
 /// Returns the schemas of fields whose types do not say enough. Descriptions of the types are kept.

@@ -45,7 +45,7 @@ codes! {
     /// The text is not a license key; if a single symbol is wrong, `suggestion` is the corrected key.
     LicenseKeyMalformed = BAD_REQUEST "LICENSE_KEY_MALFORMED",
     /// The text is not a request code or a release code.
-    CodeMalformed = BAD_REQUEST "CODE_MALFORMED",
+    OfflineCodeMalformed = BAD_REQUEST "CODE_MALFORMED",
     /// The text is not a domain.
     DomainInvalid = BAD_REQUEST "DOMAIN_INVALID",
     /// The text is not a device fingerprint.

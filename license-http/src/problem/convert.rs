@@ -179,8 +179,12 @@ impl From<LeaseError> for Problem {
         match error {
             LeaseError::Validate(error) => error.into(),
             LeaseError::Service(error) => error.into(),
-            LeaseError::RequestCode(_) => Self::new(Code::CodeMalformed, sentence(&error)).at("request"),
-            LeaseError::ReleaseCode(_) => Self::new(Code::CodeMalformed, sentence(&error)).at("release"),
+            LeaseError::RequestCode(_) => {
+                Self::new(Code::OfflineCodeMalformed, sentence(&error)).at("request")
+            }
+            LeaseError::ReleaseCode(_) => {
+                Self::new(Code::OfflineCodeMalformed, sentence(&error)).at("release")
+            }
             error => Self::unexpected(&error),
         }
     }

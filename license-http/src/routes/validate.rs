@@ -85,7 +85,7 @@ impl From<&License> for SlotsUsed {
     fn from(license: &License) -> Self {
         let of = |kind| {
             let Slots { used, limit } = license.slots(kind);
-            SlotsJson { used, limit, held: None, next_free_at: None }
+            SlotsJson { used, limit, held: None }
         };
         Self { domains: of(ActivationKind::Domain), devices: of(ActivationKind::Device) }
     }
@@ -99,13 +99,16 @@ pub(crate) struct SlotsJson {
     /// Maximum number of slots; null if unlimited.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     limit: Limit,
-    /// Slots that leases hold: only the vendor can free them earlier. Only with `DEVICE_LIMIT_REACHED` and
-    /// `OFFLINE_LIMIT_REACHED`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<u64>,
-    /// When another device can be added; null if no lease holds a slot. Only with `held`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_free_at: Option<Option<DateTime<Utc>>>,
+    #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    held: Option<HeldSlots>,
+}
+
+/// What leases hold of the slots of a full license.
+#[derive(Serialize)]
+struct HeldSlots {
+    held: u64,
+    next_free_at: Option<DateTime<Utc>>,
 }
 
 impl SlotsJson {
@@ -113,7 +116,7 @@ impl SlotsJson {
         match denial {
             Denial::DeviceLimitReached { held, next_free_at, .. }
             | Denial::OfflineLimitReached { held, next_free_at, .. } => {
-                Self { held: Some(*held), next_free_at: Some(*next_free_at), ..self }
+                Self { held: Some(HeldSlots { held: *held, next_free_at: *next_free_at }), ..self }
             }
             _ => self,
         }

@@ -114,9 +114,10 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         ("POST", "/api/v1/signing-keys/rotate") => Some(json!({ "force": true })),
         ("POST", "/api/v1/leases/release") => Some(json!({ "release": "LREL1-0" })),
         ("POST", "/api/v1/lease-requests") => Some(json!({ "request": "LREQ1-0" })),
-        ("POST", "/api/v1/leases") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("POST", "/api/v1/validate" | "/api/v1/activations/list") => Some(json!({ "key": license.key })),
-        ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
+        ("POST", "/api/v1/deactivate" | "/api/v1/leases") => {
+            Some(json!({ "key": license.key, "fingerprint": "a" }))
+        }
         ("PATCH", _) => Some(json!({ "label": "a" })),
         ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "a", "value": 1 })),
         ("POST", "/api/v1/licenses/batch") => {

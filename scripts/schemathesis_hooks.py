@@ -4,6 +4,7 @@ Only well-formed values are replaced, so an invalid request stays invalid.
 """
 
 import datetime
+import hashlib
 import os
 import re
 import urllib.parse
@@ -18,18 +19,29 @@ TAG = re.compile(r'\*|(W/)?"[!#-~]*"')
 WELL_FORMED = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 
 
-def issue():
+def create(what, body):
     answer = requests.post(
-        os.environ["LICENSE_URL"] + "/api/v1/licenses",
+        os.environ["LICENSE_URL"] + "/api/v1/" + what,
         headers={"Authorization": "Bearer " + os.environ["LICENSE_TOKEN"]},
-        json={"plan": "enterprise", "customer_email": "dev@example.com", "max_domains": None, "max_devices": None},
+        json=body,
         timeout=10,
     )
     answer.raise_for_status()
-    return answer.json()["key"]
+    return answer.json()
 
 
-KEY = issue()
+create("plans", {"name": "offline", "max_domains": None, "max_devices": None, "term": None, "offline_days": 7})
+KEY = create("licenses", {"plan": "offline", "customer_email": "dev@example.com"})["key"]
+
+
+def code(prefix, *parts):
+    """Returns a request code or a release code."""
+    data = b"".join(bytes([len(part)]) + part for part in parts)
+    data += hashlib.sha256(prefix.encode() + data).digest()[:5]
+    bits = "".join(f"{byte:08b}" for byte in data)
+    bits += "0" * (-len(bits) % 5)
+    symbols = ["0123456789ABCDEFGHJKMNPQRSTVWXYZ"[int(bits[at : at + 5], 2)] for at in range(0, len(bits), 5)]
+    return prefix + "-" + "".join(symbols)
 
 
 def is_text(value, most):
@@ -68,6 +80,11 @@ def fit(body):
     # Keys must have valid check symbols.
     if isinstance(body.get("key"), str):
         body["key"] = KEY
+    # Codes must have a valid checksum.
+    if isinstance(body.get("request"), str):
+        body["request"] = code("LREQ1", b"default", KEY.encode(), b"device", b"0123456789abcdef")
+    if isinstance(body.get("release"), str):
+        body["release"] = code("LREL1", b"lease_unknown", b"0123456789abcdef")
     url = body.get("url")
     if isinstance(url, str) and len(url) <= 2048 and re.match("https?://", url):
         body["url"] = CLOSED_PORT

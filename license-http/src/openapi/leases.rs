@@ -13,7 +13,7 @@ use super::schema::{
     token, whole, with,
 };
 use crate::problem::Code;
-use crate::routes::leases::denials;
+use crate::routes::leases::DENIALS;
 
 /// Denials of the return of a lease.
 const NOT_RETURNED: [DenialCode; 1] = [DenialCode::LicenseRevoked];
@@ -174,7 +174,7 @@ pub(super) fn rules() -> Vec<(&'static str, Value)> {
 
 /// Returns the denial of a lease: that of a validation, with more codes.
 pub(super) fn denied_lease(denied: &Value) -> Value {
-    let codes = || one_of(denials().into_iter().map(DenialCode::as_str));
+    let codes = || one_of(DENIALS.map(DenialCode::as_str));
     let mut schema = denied.clone();
     schema["properties"]["error"] = codes();
     schema["properties"]["reasons"]["items"] = codes();

@@ -19,6 +19,7 @@ use super::schema::{
     named, nullable, object, one_of, open_object, selectable_events, string, text, time, token, whole, with,
 };
 use crate::problem::{ProblemJson, Refusal};
+use crate::routes;
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
 use crate::routes::blocks::{BlockJson, BlockList};
@@ -193,7 +194,7 @@ fn rules() -> Vec<(&'static str, Value)> {
     let feature = json!({ "anyOf": [{ "type": "boolean" }, { "type": "integer" }, { "type": "string" }] });
     let kinds = [ActivationKind::Domain, ActivationKind::Device].map(ActivationKind::as_str);
     let country = nullable(matching("^[A-Z]{2}$"));
-    let outcome = one_of(["VALID"].into_iter().chain(DENIALS.map(DenialCode::as_str)));
+    let outcome = one_of(["VALID"].into_iter().chain(routes::leases::DENIALS.map(DenialCode::as_str)));
     let counts = json!({
         "type": "object", "propertyNames": outcome, "additionalProperties": whole(0, u32::MAX),
     });

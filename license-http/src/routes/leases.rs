@@ -11,7 +11,7 @@ use license_core::validation::{Denial, DenialCode};
 use serde::Serialize;
 
 use super::key_request::{self, KeyCall, days_or_null};
-use super::validate::{DENIALS, Denied, NotFound, SlotsUsed};
+use super::validate::{self, Denied, NotFound, SlotsUsed};
 use crate::auth::{self, Authenticated};
 use crate::extract::{Fields, LicensePath, Query, value};
 use crate::problem::Problem;
@@ -21,12 +21,14 @@ use crate::wire::{self, PageJson};
 /// Fields of a request.
 const FIELDS: [&str; 7] = ["key", "domain", "fingerprint", "client", "product", "released_at", "days"];
 
-/// Denials of a lease.
-#[cfg(feature = "openapi")]
-pub(crate) fn denials() -> Vec<DenialCode> {
-    let more = [DenialCode::OfflineNotAllowed, DenialCode::OfflineLimitReached];
-    DENIALS.into_iter().chain(more).collect()
-}
+/// Denials of a lease: those of a validation, and two more.
+pub(crate) const DENIALS: [DenialCode; 19] = {
+    let mut all = [DenialCode::OfflineNotAllowed; 19];
+    let (of_validation, _) = all.split_at_mut(validate::DENIALS.len());
+    of_validation.copy_from_slice(&validate::DENIALS);
+    all[18] = DenialCode::OfflineLimitReached;
+    all
+};
 
 /// A lease was issued.
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use license_core::usage::{UsageReport, UsageShare, ValidationOutcome};
 use license_core::validation::DenialCode;
 
 use super::json::share;
-use crate::routes::validate::DENIALS;
+use crate::routes::leases::DENIALS;
 use crate::wire;
 
 /// Writes the breakdown if the report has one, otherwise the series.

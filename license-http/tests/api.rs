@@ -36,6 +36,7 @@ mod api {
     mod plans;
     mod preconditions;
     mod proofs;
+    mod repeated_fields;
     mod scopes;
     mod search;
     mod security_headers;

@@ -72,8 +72,12 @@ fn backup_has_everything_acknowledged_before_it() {
     let path = folder.path();
     let server = Server::start_with(path, &ADMIN, &[]);
     let (issued, is_done) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    // Bounded, so that a failed backup ends the test.
     let issue = || {
-        while !is_done.load(Ordering::Relaxed) {
+        for _ in 0..2_000 {
+            if is_done.load(Ordering::Relaxed) {
+                break;
+            }
             let id = server.issue(TOKEN, &starter())["id"].as_str().unwrap().to_owned();
             issued.lock().unwrap().push(id);
         }

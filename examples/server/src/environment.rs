@@ -125,6 +125,24 @@ mod tests {
         }
     }
 
+    /// clap parses variables of flags without a value in its own way.
+    #[test]
+    fn every_switch_with_a_variable_has_this_syntax() {
+        let flags = Flags::command();
+        let is_switch = |arg: &&Arg| {
+            arg.get_env().is_some() && arg.get_value_parser().type_id() == std::any::TypeId::of::<bool>()
+        };
+        let names: Vec<_> = flags.get_arguments().filter(is_switch).filter_map(Arg::get_long).collect();
+        assert!(names.len() >= 4, "{names:?}");
+        for name in names {
+            for text in ["on", "OFF", "1", "true"] {
+                let given = ["license-server".to_owned(), format!("--{name}={text}")];
+                let parsed = Flags::command().try_get_matches_from(given);
+                assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
+            }
+        }
+    }
+
     #[test]
     fn port_flag_names_the_right_one() {
         for args in [["license-server", "-p", "80"], ["license-server", "--port", "80"]] {

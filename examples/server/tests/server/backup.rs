@@ -254,6 +254,7 @@ fn copy_beside_an_old_log_is_explained() {
         server.issue(TOKEN, &starter());
     }
     server.kill();
+    let log = std::fs::read(path.join("licenses.db-wal")).unwrap();
     std::fs::copy(path.join("backup.db"), path.join("licenses.db")).unwrap();
     let message = failure(path, &[], &[]);
     for part in
@@ -262,6 +263,12 @@ fn copy_beside_an_old_log_is_explained() {
         assert!(message.contains(part), "{message}");
     }
     run(path, &["restore", "--force", "backup.db"]);
+    assert!(has(path, "licenses.db", &id));
+    // A file that SQLite cannot open keeps its log, until it is replaced.
+    std::fs::write(path.join("licenses.db"), "this is no database, however long it is. ".repeat(50)).unwrap();
+    std::fs::write(path.join("licenses.db-wal"), log).unwrap();
+    run(path, &["restore", "--force", "backup.db"]);
+    assert!(!path.join("licenses.db-wal").exists());
     assert!(has(path, "licenses.db", &id));
 }
 

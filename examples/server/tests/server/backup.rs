@@ -264,9 +264,12 @@ fn copy_beside_an_old_log_is_explained() {
     }
     run(path, &["restore", "--force", "backup.db"]);
     assert!(has(path, "licenses.db", &id));
-    // A file that SQLite cannot open keeps its log, until it is replaced.
-    std::fs::write(path.join("licenses.db"), "this is no database, however long it is. ".repeat(50)).unwrap();
-    std::fs::write(path.join("licenses.db-wal"), log).unwrap();
+    // The log of a missing database may have its last changes.
+    std::fs::remove_file(path.join("licenses.db")).unwrap();
+    std::fs::write(path.join("licenses.db-wal"), &log).unwrap();
+    let message = failure(path, &["restore", "backup.db"], &[]);
+    assert!(message.contains("licenses.db-wal has data already; --force replaces it"), "{message}");
+    assert_eq!(std::fs::read(path.join("licenses.db-wal")).unwrap(), log);
     run(path, &["restore", "--force", "backup.db"]);
     assert!(!path.join("licenses.db-wal").exists());
     assert!(has(path, "licenses.db", &id));

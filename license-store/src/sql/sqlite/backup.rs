@@ -49,7 +49,7 @@ const NO_TABLES: &str = "it has no tables of license-server";
 /// What the target of a restoration may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A file that does not exist or is empty.
+    /// A file that does not exist or is empty, and has no log.
     MustBeEmpty,
     /// Any file. What it contains is replaced.
     MayHaveData,
@@ -93,8 +93,8 @@ pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
 /// up.
 ///
 /// # Errors
-/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database has data
-/// and `target` does not allow that, or a process has it open.
+/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database or its log has
+/// data and `target` does not allow that, or a process has it open.
 pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(), BackupError> {
     // A rename replaces a symbolic link, not its target.
     let database = &fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
@@ -102,8 +102,12 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
     if fs::canonicalize(file).is_ok_and(|file| file == *database) {
         return Err(BackupError::not_a_backup(file, "it is the database itself"));
     }
-    if target == Target::MustBeEmpty && has_bytes(database) {
-        return Err(BackupError::HasData { path: database.clone() });
+    if target == Target::MustBeEmpty {
+        // A log without its database has changes that are nowhere else.
+        let present = [database.clone(), beside(database, "-wal")].into_iter().find(|path| has_bytes(path));
+        if let Some(path) = present {
+            return Err(BackupError::HasData { path });
+        }
     }
     let (unfinished, copy) = UnfinishedFile::beside(database)?;
     let source = file.to_owned();

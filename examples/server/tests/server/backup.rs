@@ -205,6 +205,9 @@ fn restore_refuses_what_would_lose_data() {
         execute(&path.join(name), sql);
     }
     let mut damaged = std::fs::read(path.join("backup.db")).unwrap();
+    let last_page = damaged.len() - 4096;
+    damaged[last_page..].fill(0x5a);
+    std::fs::write(path.join("one-page.db"), &damaged).unwrap();
     damaged[4096..].fill(0x5a);
     std::fs::write(path.join("damaged.db"), damaged).unwrap();
     std::fs::copy(path.join("backup.db"), path.join("copied.db")).unwrap();
@@ -222,6 +225,10 @@ fn restore_refuses_what_would_lose_data() {
         (
             &["restore", "--force", "other.db"],
             "other.db is not a backup of a license database: it has no tables",
+        ),
+        (
+            &["restore", "--force", "one-page.db"],
+            "one-page.db is not a backup of a license database: it is damaged",
         ),
         (&["restore", "--force", "damaged.db"], "damaged.db is not a backup of a license database"),
         (&["restore", "--force", "copied.db"], "it has a log, copied.db-wal"),

@@ -187,6 +187,8 @@ async fn check_tables(connection: &mut SqliteConnection, shown: &Path) -> Result
     let damage = connection.fetch_one("PRAGMA quick_check(1)").await.map_err(failed)?;
     let damage: String = damage.try_get(0).map_err(failed)?;
     if damage != "ok" {
+        // The first line names the database within the connection.
+        let damage = damage.lines().last().unwrap_or_default();
         return Err(BackupError::not_a_backup(shown, format!("it is damaged: {damage}")));
     }
     let schema = "SELECT MAX(version) AS version FROM license_migrations";

@@ -38,6 +38,7 @@ mod api {
     mod preconditions;
     mod proofs;
     mod revocations;
+    mod repeated_fields;
     mod scopes;
     mod search;
     mod security_headers;

@@ -105,6 +105,8 @@ fn variable(name: &str) -> Result<Option<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ArgAction;
+
     use super::*;
 
     #[test]
@@ -122,6 +124,27 @@ mod tests {
         }
         for text in ["", "yes", "2", "disabled"] {
             assert_eq!(switch(text), Err("must be on, off, true, false, 1 or 0"), "{text}");
+        }
+    }
+
+    /// clap has another syntax, which an argument has unless it names its parser.
+    #[test]
+    fn every_switch_with_a_variable_has_this_syntax() {
+        let flags = Flags::command();
+        let is_switch = |arg: &&Arg| {
+            arg.get_env().is_some() && arg.get_value_parser().type_id() == std::any::TypeId::of::<bool>()
+        };
+        let switches: Vec<_> = flags.get_arguments().filter(is_switch).collect();
+        assert!(switches.len() >= 4, "{switches:?}");
+        for switch in switches {
+            let name = switch.get_long().unwrap();
+            // A flag without a value has its parser for the variable.
+            let with_value = switch.clone().action(ArgAction::Set).num_args(1).env(None::<&str>);
+            let command = Command::new("").arg(with_value);
+            for text in ["on", "OFF", "1", "true"] {
+                let parsed = command.clone().try_get_matches_from(["", &format!("--{name}={text}")]);
+                assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
+            }
         }
     }
 

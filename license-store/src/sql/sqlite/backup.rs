@@ -21,36 +21,35 @@
 //! ```
 
 mod error;
+mod unfinished_file;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use license_core::clock::SystemRng;
 use license_core::folder::sync_name;
 use license_core::key::{DataKeys, Secret};
-use rand::TryRng;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
 use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
 use tokio::task::spawn_blocking;
 
 use super::SCHEMAS;
 use super::connect::is_damaged;
-use super::files::{beside, create_private, has_bytes};
+use super::files::{beside, has_bytes};
 use crate::sql::fault::is_contended;
 pub use error::BackupError;
+use unfinished_file::UnfinishedFile;
+pub use unfinished_file::unfinished;
 
 /// How long a backup waits for a database that is being opened.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Follows the name of a file in the name under which it is written.
-const UNFINISHED: &str = ".unfinished-";
 const NO_TABLES: &str = "it has no tables of license-server";
 
 /// What the target of a restoration may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A file that does not exist or is empty.
+    /// A file that does not exist or is empty, and has no log.
     MustBeEmpty,
     /// Any file. What it contains is replaced.
     MayHaveData,
@@ -58,30 +57,6 @@ pub enum Target {
 
 fn database_error(error: sqlx::Error) -> BackupError {
     BackupError::Database(error.into())
-}
-
-/// A file under construction. Removed when dropped, unless it got its name.
-struct Unfinished(PathBuf);
-
-impl Unfinished {
-    /// Creates an empty file beside `path`, on the same disk.
-    fn beside(path: &Path) -> Result<(Self, File), BackupError> {
-        // Random: in containers the process id is often the same, and a killed process leaves its file.
-        let mut suffix = [0; 8];
-        let filled = TryRng::try_fill_bytes(&mut SystemRng, &mut suffix).map_err(io::Error::other);
-        filled.map_err(|error| BackupError::file(path, error))?;
-        let unfinished = beside(path, &format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(suffix)));
-        let file = create_private(&unfinished).map_err(|error| BackupError::file(&unfinished, error))?;
-        Ok((Self(unfinished), file))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let _ = fs::remove_file(beside(&self.0, suffix));
-        }
-    }
 }
 
 /// Writes a copy of the database to the new file `file`, readable by its owner only. Servers may be running:
@@ -97,17 +72,17 @@ pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
     if fs::symlink_metadata(file).is_ok() {
         return Err(BackupError::Exists { path: file.to_owned() });
     }
-    let (unfinished, empty) = Unfinished::beside(file)?;
+    let (unfinished, empty) = UnfinishedFile::beside(file)?;
     drop(empty);
-    let Some(name) = unfinished.0.to_str() else {
+    let Some(name) = unfinished.path().to_str() else {
         return Err(BackupError::file(file, io::Error::other("the path must be UTF-8")));
     };
     let mut connection = options(database).connect().await.map_err(database_error)?;
     let copied = sqlx::query("VACUUM INTO $1").bind(name).execute(&mut connection).await;
     let closed = connection.close().await;
     copied.map(drop).and(closed).map_err(database_error)?;
-    check(&unfinished.0, database).await?;
-    publish_new(&unfinished.0, file).map_err(|error| match error.kind() {
+    check(unfinished.path(), database).await?;
+    publish_new(unfinished.path(), file).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => BackupError::Exists { path: file.to_owned() },
         _ => BackupError::file(file, error),
     })
@@ -118,8 +93,8 @@ pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
 /// up.
 ///
 /// # Errors
-/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database has data
-/// and `target` does not allow that, or a process has it open.
+/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database or its log has
+/// data and `target` does not allow that, or a process has it open.
 pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(), BackupError> {
     // A rename replaces a symbolic link, not its target.
     let database = &fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
@@ -127,10 +102,14 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
     if fs::canonicalize(file).is_ok_and(|file| file == *database) {
         return Err(BackupError::not_a_backup(file, "it is the database itself"));
     }
-    if target == Target::MustBeEmpty && has_bytes(database) {
-        return Err(BackupError::HasData { path: database.clone() });
+    if target == Target::MustBeEmpty {
+        // A log without its database has changes that are nowhere else.
+        let present = [database.clone(), beside(database, "-wal")].into_iter().find(|path| has_bytes(path));
+        if let Some(path) = present {
+            return Err(BackupError::HasData { path });
+        }
     }
-    let (unfinished, copy) = Unfinished::beside(database)?;
+    let (unfinished, copy) = UnfinishedFile::beside(database)?;
     let source = file.to_owned();
     let copied = spawn_blocking(move || {
         let mut copy = copy;
@@ -138,8 +117,8 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
         copy.sync_all()
     });
     let copied = copied.await.map_err(|error| BackupError::Database(error.into()))?;
-    copied.map_err(|error| BackupError::file(&unfinished.0, error))?;
-    check(&unfinished.0, file).await?;
+    copied.map_err(|error| BackupError::file(unfinished.path(), error))?;
+    check(unfinished.path(), file).await?;
     if has_bytes(database) {
         release(database).await?;
     }
@@ -147,7 +126,7 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
         // The log of the old database does not fit the backup.
         remove_if_present(&beside(database, suffix))?;
     }
-    let published = sync(&unfinished.0).and_then(|()| fs::rename(&unfinished.0, database));
+    let published = sync(unfinished.path()).and_then(|()| fs::rename(unfinished.path(), database));
     published.and_then(|()| sync_name(database)).map_err(|error| BackupError::file(database, error))
 }
 
@@ -168,23 +147,6 @@ pub async fn is_opened_by(file: &Path, secret: &Secret) -> Result<bool, BackupEr
     let Some(row) = row else { return Ok(true) };
     let sealed: Vec<u8> = row.try_get("value").map_err(failed)?;
     Ok(DataKeys::open(&sealed, secret).is_ok())
-}
-
-/// Returns the files that killed backups to `file`, or restorations to it, have left beside it. One of them can
-/// belong to a backup that still runs.
-#[must_use]
-pub fn unfinished(file: &Path) -> Vec<PathBuf> {
-    let Some(name) = file.file_name() else { return Vec::new() };
-    let start = format!("{}{UNFINISHED}", name.to_string_lossy());
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name());
-    let mut found: Vec<_> = names
-        .filter(|name| name.to_string_lossy().starts_with(&start))
-        .map(|name| file.with_file_name(name))
-        .collect();
-    found.sort_unstable();
-    found
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -225,6 +187,8 @@ async fn check_tables(connection: &mut SqliteConnection, shown: &Path) -> Result
     let damage = connection.fetch_one("PRAGMA quick_check(1)").await.map_err(failed)?;
     let damage: String = damage.try_get(0).map_err(failed)?;
     if damage != "ok" {
+        // The first line names the database within the connection.
+        let damage = damage.lines().last().unwrap_or_default();
         return Err(BackupError::not_a_backup(shown, format!("it is damaged: {damage}")));
     }
     let schema = "SELECT MAX(version) AS version FROM license_migrations";

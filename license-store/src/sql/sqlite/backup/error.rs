@@ -39,10 +39,10 @@ pub enum BackupError {
         /// The schema of this version.
         known: i64,
     },
-    /// The target has data, and may not be replaced.
+    /// The target or its log has data, and may not be replaced.
     #[error("{} has data already", path.display())]
     HasData {
-        /// The path of the database.
+        /// The path of the database or of its log.
         path: PathBuf,
     },
     /// A process has the target open.

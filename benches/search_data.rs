@@ -85,6 +85,8 @@ fn shape(n: usize, license: &mut License, activations: &mut Vec<Activation>) {
                 binding: Binding::Device(device(n * 3 + one)),
                 created_at: license.created_at,
                 label: None,
+                held_until: None,
+                is_returned: false,
             }
         }));
     }

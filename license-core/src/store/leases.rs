@@ -63,6 +63,12 @@ pub fn is_prunable(lease: &Lease, before: DateTime<Utc>) -> bool {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct LeaseRecords(BTreeMap<LeaseId, Lease>);
 
+impl FromIterator<Lease> for LeaseRecords {
+    fn from_iter<I: IntoIterator<Item = Lease>>(leases: I) -> Self {
+        Self(leases.into_iter().map(|lease| (lease.id.clone(), lease)).collect())
+    }
+}
+
 impl LeaseRecords {
     pub(super) fn get(&self, id: &LeaseId) -> Option<&Lease> {
         self.0.get(id)

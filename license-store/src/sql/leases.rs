@@ -8,11 +8,11 @@ use license_core::license::{Activation, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseI
 use license_core::store::{LEASE_USAGE_PERIOD, LeaseStore, Page, PageRequest};
 
 use super::prelude::*;
-use super::rows::lease_values;
+use super::rows::lease_row;
 use super::store::SqlStore;
 
 /// Leases that end after this time are accepted at `now`.
-fn accepted_since(now: DateTime<Utc>) -> i64 {
+pub(super) fn accepted_since(now: DateTime<Utc>) -> i64 {
     (now - LEASE_TOLERANCE).timestamp_micros()
 }
 
@@ -108,7 +108,7 @@ impl<D: Dialect> SqlDatabase<D> {
             }
         }
         if let Some(lease) = issued {
-            self.fetch(tx, &sql.insert, &lease_values(lease)).await?;
+            self.fetch(tx, &sql.insert, values![json!([lease_row(lease)]).to_string()]).await?;
         }
         Ok(())
     }

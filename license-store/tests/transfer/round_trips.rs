@@ -15,6 +15,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::leases::{lease_action, store_leases};
 use super::server::{HEX, OTHER, Server, line, server};
 
 /// Hosts and wildcards in unusual spellings.
@@ -152,12 +153,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn export_of_an_import_is_the_same_bytes(licenses in vec(odd_license(), 1..8)) {
+    fn export_of_an_import_is_the_same_bytes(
+        licenses in vec(odd_license(), 1..8),
+        leases in vec(vec(lease_action(), 0..8), 0..3),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let from = server(HEX, 1).await;
             for (number, license) in licenses.iter().enumerate() {
                 license.store(&from, number).await;
+            }
+            for actions in &leases {
+                store_leases(&from, actions).await;
             }
             for (into, keys) in [(server(HEX, 11).await, ExportKeys::Sealed), (server(OTHER, 21).await, ExportKeys::Clear)] {
                 let text = from.export(keys).await;

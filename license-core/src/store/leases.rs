@@ -8,7 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Page, PageRequest, StoreError};
 use crate::command::LeaseChanges;
-use crate::license::{Activation, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseUsage, LicenseId};
+use crate::license::{
+    Activation, ActivationId, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseUsage, LicenseId,
+};
 
 /// Leases of this time count as those of the day.
 pub const LEASE_USAGE_PERIOD: TimeDelta = TimeDelta::hours(24);
@@ -31,11 +33,11 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Page<Lease, LeaseId>, StoreError>;
 
     /// Returns the leases of a license that software may still accept at `now`, the latest end first, at most
-    /// `limit`. With `only_ended`, only those that ended before their time.
+    /// `limit`.
     async fn outstanding_leases(
         &self,
         license: &LicenseId,
-        only_ended: bool,
+        which: &OutstandingLeases,
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError>;
@@ -51,6 +53,29 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// Removes leases that no software accepts at `before` and that were issued more than
     /// [`LEASE_USAGE_PERIOD`] before it, at most `limit`. Returns the number removed.
     async fn prune_leases(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// The leases that [`LeaseStore::outstanding_leases`] returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutstandingLeases {
+    /// All.
+    All,
+    /// Those that ended before their time.
+    Ended,
+    /// Those of a device.
+    OfDevice(ActivationId),
+}
+
+impl OutstandingLeases {
+    /// Returns whether the lease is one of them.
+    #[must_use]
+    pub fn include(&self, lease: &Lease) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ended => lease.ended.is_some(),
+            Self::OfDevice(device) => lease.device == *device,
+        }
+    }
 }
 
 /// Returns whether [`LeaseStore::prune_leases`] removes the lease.

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::leases::{lease_action, store_leases};
-use super::server::{HEX, OTHER, Server, line, server};
+use super::server::{HEX, OTHER, Server, leasing_server, line, server};
 
 /// Hosts and wildcards in unusual spellings.
 fn odd_domain() -> impl Strategy<Value = String> {
@@ -159,14 +159,17 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
-            let from = server(HEX, 1).await;
+            let from = leasing_server(HEX, 1).await;
             for (number, license) in licenses.iter().enumerate() {
                 license.store(&from, number).await;
             }
             for actions in &leases {
                 store_leases(&from, actions).await;
             }
-            for (into, keys) in [(server(HEX, 11).await, ExportKeys::Sealed), (server(OTHER, 21).await, ExportKeys::Clear)] {
+            for (into, keys) in [
+                (leasing_server(HEX, 11).await, ExportKeys::Sealed),
+                (leasing_server(OTHER, 21).await, ExportKeys::Clear),
+            ] {
                 let text = from.export(keys).await;
                 let (_, faults) = into.import(&text, ImportOptions::default()).await;
                 assert_eq!(faults, Vec::<String>::new());

@@ -27,8 +27,7 @@ fn plans() -> PlanCatalog {
         .over_limit(OverLimit { devices: 1, domains: 0 })
         .term(Term::months(1).starts(TermStart::FirstUse))
         .updates(Updates::new(Period::Months(1)));
-    let offline = Plan::new("offline").max_domains(3).max_devices(3).offline_days(7).customer_release(true);
-    PlanCatalog::new([small.term_days(Some(30)), Plan::new("open"), boxed, offline]).expect("plans")
+    PlanCatalog::new([small.term_days(Some(30)), Plan::new("open"), boxed]).expect("plans")
 }
 
 pub(super) fn now() -> DateTime<Utc> {
@@ -49,9 +48,19 @@ pub(super) async fn server_with(store: Arc<dyn FullStore>, secret: &str, seed: u
     server_of(store, secret, seed, plans()).await
 }
 
-/// As [`server_with`], with a clock that shows `at`.
+/// As [`leasing_server`], on a store and with a clock that shows `at`.
 pub(super) async fn server_at(store: Arc<dyn FullStore>, at: DateTime<Utc>) -> Server {
-    start(store, HEX, 1, plans(), at).await
+    start(store, HEX, 1, leasing_plans(), at).await
+}
+
+/// As [`server`], with a plan that allows leases.
+pub(super) async fn leasing_server(secret: &str, seed: u64) -> Server {
+    server_of(Arc::new(MemoryStore::new()), secret, seed, leasing_plans()).await
+}
+
+fn leasing_plans() -> PlanCatalog {
+    let offline = Plan::new("offline").max_domains(3).max_devices(3).offline_days(7).customer_release(true);
+    PlanCatalog::new([Plan::new("open"), offline]).expect("plans")
 }
 
 /// As [`server_with`], with these plans.

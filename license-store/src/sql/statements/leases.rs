@@ -38,6 +38,8 @@ statements! {
         outstanding: outstanding(""),
         /// As `outstanding`, of those that ended before their time.
         outstanding_ended: outstanding(" AND ended_by IS NOT NULL"),
+        /// As `outstanding`, of the device `$4`.
+        outstanding_of_device: outstanding(" AND device_id = $4"),
         /// Leases of the product `$1` that end after `$2`, and ended before their time or belong to a license
         /// that is not active.
         revoked:

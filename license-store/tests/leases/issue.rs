@@ -6,6 +6,7 @@ use license_core::access::AuditFilter;
 use license_core::error::{LeaseError, ValidateError};
 use license_core::service::{Issued, LeaseLimit};
 use license_core::store::PageRequest;
+use license_core::usage::UsageQuery;
 use license_core::validation::DenialCode;
 use license_verify::{Answer, Nonce, Outcome, RequestCode, State, decide};
 
@@ -92,7 +93,7 @@ async fn denied_lease_takes_no_slot_and_is_counted() {
     assert_eq!((detail.license.devices_used, detail.license.leased_until), (0, None));
     assert_eq!(detail.license.activated_at, None);
     assert_eq!(detail.counters.validation_count, 0, "only valid answers count");
-    let report = server.services.usage.report(&license.id, &Default::default()).await.expect("usage");
+    let report = server.services.usage.report(&license.id, &UsageQuery::default()).await.expect("usage");
     let outcomes: Vec<_> = report.recent.items.iter().map(|one| one.outcome.as_str()).collect();
     assert_eq!(outcomes, ["OFFLINE_NOT_ALLOWED"]);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use license_core::signing::{SigningKeyPair, TokenAlgorithm};
+use license_core::store::PageRequest;
 use license_verify::{LicenseFile, State};
 
 use super::server::{days, keys, policy, seconds, server, server_with};
@@ -54,15 +55,15 @@ async fn replaced_key_is_retried_with_the_active_one() {
     let signed = other.lease(&license, "a").await;
     assert_eq!((&signed.lease.signing_key, other.active_key()), (&active.id(), active));
     State::default().add_file(&signed.file, seconds(), &policy(active, "a")).expect("a lease");
-    let leases = other.services.leases.list(&license.id, &Default::default()).await.expect("leases");
+    let leases = other.services.leases.list(&license.id, &PageRequest::default()).await.expect("leases");
     assert_eq!(leases.items, [signed.lease], "the refused attempt wrote nothing");
 }
 
 #[tokio::test]
 async fn foreign_signer_signs_without_keys_of_the_database() {
     let pair = SigningKeyPair::from_seed(&[9; 32]);
-    let signer = Arc::new(pair.clone());
-    let server = server_with(|options| options.token_signer(signer)).await;
+    let foreign = Arc::new(pair.clone());
+    let server = server_with(|options| options.token_signer(foreign)).await;
     let license = server.license("offline").await;
     server.rotate().await;
     let signed = server.lease(&license, "a").await;

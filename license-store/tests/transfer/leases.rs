@@ -77,7 +77,8 @@ pub(super) async fn store_leases(server: &Server, actions: &[LeaseAction]) -> Li
                 let _ = licenses.release(&id, device).await;
             }
             (LeaseAction::Rotate, _) => {
-                key = licenses.rotate_key(&id, true, None).await.expect("rotated").key.reveal().to_owned();
+                let rotated = licenses.rotate_key(&id, true, None).await.expect("rotated");
+                rotated.key.reveal().clone_into(&mut key);
             }
             (LeaseAction::Suspend, _) => {
                 licenses.suspend(&id).await.expect("suspended");

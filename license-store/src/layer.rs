@@ -153,7 +153,7 @@ macro_rules! with_ports {
                     &self, license: &LicenseId, page: &PageRequest<LeaseId>
                 ) -> Page<Lease, LeaseId>;
                 async fn outstanding_leases(
-                    &self, license: &LicenseId, only_ended: bool, now: DateTime<Utc>, limit: u32
+                    &self, license: &LicenseId, which: &OutstandingLeases, now: DateTime<Utc>, limit: u32
                 ) -> Vec<Lease>;
                 async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Vec<LeaseId>;
                 async fn find_returned(&self, now: DateTime<Utc>, limit: u32) -> Vec<LicenseId>;

@@ -17,7 +17,7 @@ use crate::error::{LeaseError, ServiceError, ValidateError};
 use crate::license::{ActivationKind, Lease, LeaseEnd, LeaseId, License, LicenseId, LicenseState};
 use crate::limits;
 use crate::signing::{TokenAlgorithm, TokenType};
-use crate::store::{LeaseStore, LicenseStore, Page, PageRequest, StoreError};
+use crate::store::{LeaseStore, LicenseStore, OutstandingLeases, Page, PageRequest, StoreError};
 use crate::usage::{Client, Validation, ValidationOutcome};
 use crate::validation::{Denial, DeniedLicense};
 
@@ -262,7 +262,11 @@ impl LeaseService {
         let plan = plans.version(&license.plan, license.plan_version);
         let is_free = plan.is_some_and(|plan| plan.trust_release);
         let lease = self.leases.find_lease(id).await?.filter(|_| !is_free);
-        Ok(HandedBack { license, free_at: lease.map(|lease| lease.accepted_until()) })
+        let Some(lease) = lease else { return Ok(HandedBack { license, free_at: None }) };
+        // A later lease of the device holds the slot for longer.
+        let of_device = OutstandingLeases::OfDevice(lease.device);
+        let last = self.leases.outstanding_leases(&license_id, &of_device, now, 1).await?.pop();
+        Ok(HandedBack { license, free_at: last.map(|last| last.accepted_until()) })
     }
 
     /// Returns a lease.
@@ -292,8 +296,9 @@ impl LeaseService {
         }
         let is_good =
             license.state == LicenseState::Active && !license.slots(ActivationKind::Device).is_over();
+        let which = if is_good { OutstandingLeases::Ended } else { OutstandingLeases::All };
         let limit = limits::OUTSTANDING_LEASES;
-        Ok(self.leases.outstanding_leases(&license.id, is_good, now, limit).await?)
+        Ok(self.leases.outstanding_leases(&license.id, &which, now, limit).await?)
     }
 
     /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses. Returns

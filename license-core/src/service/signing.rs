@@ -92,7 +92,7 @@ impl SigningService {
     /// Signs a token by the key with this id, which need not be active. The claims must serialize as a JSON object.
     ///
     /// # Errors
-    /// Returns [`ServiceError::NotFound`] if no key has this id.
+    /// Returns [`ServiceError::NotFound`] if no key has this id, or it was revoked.
     pub async fn sign_by(
         &self,
         key: &SigningKeyId,
@@ -190,7 +190,8 @@ impl SigningService {
             return is_known.then(|| Arc::clone(signer)).ok_or(ServiceError::NotFound(Resource::SigningKey));
         }
         let set = self.keys.current();
-        let key = set.get(id).ok_or(ServiceError::NotFound(Resource::SigningKey))?;
+        let key = set.get(id).filter(|key| key.state != SigningKeyState::Revoked);
+        let key = key.ok_or(ServiceError::NotFound(Resource::SigningKey))?;
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(pair) = opened.get(id) {
             return Ok(Arc::clone(pair) as _);

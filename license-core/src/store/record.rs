@@ -53,9 +53,9 @@ impl LicenseRecord {
     /// Creates the record of a license that is imported at `at`.
     #[must_use]
     pub fn imported(new: &ImportedLicense, at: DateTime<Utc>) -> Self {
-        let ImportedLicense { license, counters, activations, .. } = new;
+        let ImportedLicense { license, counters, activations, leases, .. } = new;
         let seen = activations.iter().map(|detail| (&detail.activation, detail.last_seen));
-        Self::of(license, *counters, Some(at), seen)
+        Self { leases: leases.iter().cloned().collect(), ..Self::of(license, *counters, Some(at), seen) }
     }
 
     fn of<'a>(

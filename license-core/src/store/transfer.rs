@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use crate::access::AuditEntry;
-use crate::license::{ActivationId, Counters, License, LicenseId};
+use crate::license::{ActivationId, Counters, Lease, LeaseId, License, LicenseId};
 use crate::transfer::{ImportBatch, Imported, ImportedRollup, RollupBatch, TrialClaimBatch};
 use crate::trial::{TrialClaim, TrialDigest};
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
@@ -16,7 +17,7 @@ use crate::usage::{ActivationDetail, Rollup, RollupKey};
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores the licenses of the batch that do not exist yet, with their activations, events and
+    /// Stores the licenses of the batch that do not exist yet, with their activations, leases, events and
     /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
     ///
     /// Reads existing ids and keys in the same transaction, and writes what [`ImportBatch::settle`] decides.
@@ -101,4 +102,16 @@ pub trait TransferSnapshot: Send {
         after: Option<&TrialDigest>,
         limit: u32,
     ) -> Result<Vec<TrialClaim>, StoreError>;
+
+    /// Lists leases that software may still accept at `now`, after a license id and lease id, in ascending order, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// As [`licenses`](Self::licenses).
+    async fn leases(
+        &mut self,
+        after: Option<(&LicenseId, &LeaseId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError>;
 }

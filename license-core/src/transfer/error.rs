@@ -46,7 +46,7 @@ impl ImportLineError {
     }
 
     pub(crate) fn too_many_activations() -> Self {
-        Self(format!("the license has more than {} activations", limits::IMPORT_ACTIVATIONS))
+        Self(format!("the license has more than {} activations and leases", limits::IMPORT_ACTIVATIONS))
     }
 
     /// Creates the error of a line that repeats a value of an earlier line, which must be unique.

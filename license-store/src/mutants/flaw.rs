@@ -175,4 +175,6 @@ flaws! {
     ChecksSigningKeyFirst => "leases::races::signing_keys_outlive_their_leases",
     /// Lists revoked leases without those of suspended and revoked licenses.
     ListsEndedLeasesOnly => "leases::lists::revoked_leases_are_listed_until_they_end",
+    /// Imports licenses without their leases.
+    ForgetsImportedLeases => "transfer::imports::imported_license_is_stored_unchanged",
 }

@@ -238,6 +238,7 @@ impl Layer for Mutant {
             Flaw::ImportsWithoutCounters => {
                 batch.licenses.iter_mut().for_each(|new| new.counters = Counters::default());
             }
+            Flaw::ForgetsImportedLeases => batch.licenses.iter_mut().for_each(|new| new.leases.clear()),
             Flaw::AuditsExisting => {
                 let settled = self.inner.import(&ImportBatch { by: None, ..batch.clone() }).await?;
                 if let Some(audit) = batch.audit(&vec![Imported::New; settled.len()]) {
@@ -447,5 +448,14 @@ impl TransferSnapshot for Live {
 
     async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
         self.0.snapshot().await?.trial_claims(after, limit).await
+    }
+
+    async fn leases(
+        &mut self,
+        after: Option<(&LicenseId, &LeaseId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>> {
+        self.0.snapshot().await?.leases(after, now, limit).await
     }
 }

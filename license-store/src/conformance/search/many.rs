@@ -33,6 +33,7 @@ async fn import_many(store: &Handle, rare: &[u64]) -> Option<Vec<LicenseId>> {
                 id_given: true,
                 key_given: true,
                 trial_claims,
+                leases: Vec::new(),
             }
         });
         let batch = ImportBatch { licenses: licenses.collect(), at: at(100), by: None };

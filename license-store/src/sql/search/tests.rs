@@ -52,8 +52,8 @@ async fn fill<D: Dialect>(store: &SqlStore<D>) {
             limit = one_of(60, "1", "0"),
         ),
         format!(
-            "INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations) \
-             {numbers} SELECT {id}, kind, 'one' || n || '.example', 'act_' || n || kind, 1, 1, 0, 0 \
+            "INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations, is_returned) \
+             {numbers} SELECT {id}, kind, 'one' || n || '.example', 'act_' || n || kind, 1, 1, 0, 0, 0 \
              FROM n CROSS JOIN (SELECT 'domain' AS kind UNION ALL SELECT 'device') AS kinds"
         ),
         format!("INSERT INTO license_metadata {numbers} SELECT 'order', 'A-' || (n % 100), {id} FROM n"),

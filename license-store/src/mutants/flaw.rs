@@ -163,4 +163,12 @@ flaws! {
     ChangesSigningKeysInTwoSteps => "signing_keys::commands::racing_rotations_are_all_made",
     /// Writes changes of the signing keys without their audit entries.
     ForgetsAuditOfSigningKeys => "signing_keys::commands::signing_key_changes_are_audited_and_announced",
+    /// Looks up a link, lets others run, then uses it up and opens the session.
+    ChecksLinksFirst => "tokens::sessions::racing_callers_open_one_session",
+    /// Looks up the token of a session, lets others run, then opens the session.
+    ChecksParentsFirst => "tokens::sessions::racing_revocation_leaves_no_session",
+    /// Revokes a token without its sessions and links.
+    KeepsSessionsOfRevokedTokens => "tokens::sessions::sessions_end_with_their_token",
+    /// Opens a session without using up the link.
+    KeepsUsedLinks => "tokens::sessions::link_opens_one_session",
 }

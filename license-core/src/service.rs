@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod authentication;
 mod bulk;
 mod catalog;
 mod clock;
@@ -49,6 +50,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use authentication::{AuthError, AuthRefusal, Authenticator};
 pub use bulk::{BulkRequest, BulkService, JobPreview, RanStep, SubmittedJob};
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};

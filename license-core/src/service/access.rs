@@ -6,11 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock_and_rng::ClockAndRng;
 use crate::access::{
-    Actor, ApiToken, AuditFilter, Audited, NewToken, Principal, Scope, Scopes, SecretKind, TokenDigest,
-    TokenId, TokenName, TokenSecret, TokenState,
+    Actor, ApiToken, AuditEntry, AuditFilter, Audited, NewToken, Principal, Scope, Scopes, SecretKind,
+    TokenDigest, TokenId, TokenName, TokenSecret, TokenState,
 };
 use crate::clock::whole_micros;
 use crate::error::{Resource, ServiceError};
+use crate::license::LicenseId;
 use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
 
 /// Name of the setting that holds the digest of the first token.
@@ -179,6 +180,11 @@ impl AccessService {
         page: &PageRequest<u64>,
     ) -> Result<Page<Audited, u64>, ServiceError> {
         Ok(self.audit.list_audit(filter, page).await?)
+    }
+
+    /// Records that a person was shown the key of a license.
+    pub async fn audit_shown_key(&self, id: &LicenseId, by: &Actor) -> Result<(), ServiceError> {
+        Ok(self.audit.add_audit(&AuditEntry::of_shown_key(id, by, self.now())).await?)
     }
 
     /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0. Take

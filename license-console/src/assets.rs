@@ -10,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use crate::failure::Failure;
 
 /// Name, media type and content.
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 4] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("../assets/console.js")),
+    ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     // Version 2.0.11, 0BSD: `htmx.LICENSE`.
     ("htmx-2.0.11.min.js", "text/javascript; charset=utf-8", include_str!("../assets/htmx-2.0.11.min.js")),
 ];

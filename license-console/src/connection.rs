@@ -8,12 +8,14 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 
 /// How a request reached the app.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// The address of the client; `None` if the app does not know it.
     pub client: Option<IpAddr>,
     /// Whether the client speaks HTTPS, to this app or to a proxy in front of it.
     pub https: bool,
+    /// The id of the request, for the audit.
+    pub request_id: Option<String>,
 }
 
 /// Headers of proxies. A request with one of them may come from another machine, whatever its peer is.
@@ -23,12 +25,12 @@ impl Connection {
     /// Returns the peer of the socket, without HTTPS.
     pub(crate) fn of_peer(parts: &Parts) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Self { client: peer.map(|ConnectInfo(peer)| peer.ip()), https: false }
+        Self { client: peer.map(|ConnectInfo(peer)| peer.ip()), ..Self::default() }
     }
 
     /// Returns whether nobody but this machine can read what is sent: HTTPS, or a loopback connection that
     /// names this machine and passed no proxy.
-    pub(crate) fn is_private(self, host: Option<&str>, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_private(&self, host: Option<&str>, headers: &HeaderMap) -> bool {
         let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
         let local = self.client.is_some_and(|client| client.to_canonical().is_loopback());
         self.https || (local && !proxied && host.is_some_and(names_this_machine))
@@ -36,7 +38,7 @@ impl Connection {
 
     /// Returns the unit that failed attempts are counted by: an IPv4 address, or the /64 network of an IPv6
     /// address.
-    pub(crate) fn network(self) -> Option<IpAddr> {
+    pub(crate) fn network(&self) -> Option<IpAddr> {
         self.client.map(|client| match client.to_canonical() {
             IpAddr::V6(six) => IpAddr::V6((six.to_bits() >> 64 << 64).into()),
             four @ IpAddr::V4(_) => four,
@@ -68,7 +70,8 @@ mod tests {
             if let Some(name) = header {
                 headers.insert(name, "203.0.113.7".parse().unwrap());
             }
-            Connection { client: client.parse().ok(), https: false }.is_private(Some(host), &headers)
+            Connection { client: client.parse().ok(), ..Connection::default() }
+                .is_private(Some(host), &headers)
         };
         for (client, host) in [
             ("127.0.0.1", "localhost:8080"),

@@ -53,17 +53,16 @@ impl Visit {
     /// Reads the request without its visitor.
     pub(crate) fn unknown(console: &Shared, parts: &Parts) -> Self {
         let connection = console.options.connection_of(parts);
-        let request_id = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok());
         Self {
             prefix: prefix::of(parts),
             theme: Theme::of(&parts.headers),
-            connection,
             is_private: connection.is_private(connection::host(parts), &parts.headers),
             now: console.now(),
             request: SignInRequest {
-                request_id: request_id.filter(|id| id.len() <= 64).map(str::to_owned),
+                request_id: connection.request_id.clone(),
                 address: connection.client.filter(|_| console.options.store_addresses),
             },
+            connection,
             visitor: None,
             has_sign_in: console.options.authenticator.is_none(),
             by_htmx: parts.headers.contains_key("hx-request"),

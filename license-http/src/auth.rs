@@ -23,13 +23,14 @@ impl From<AuthError> for Problem {
         match error {
             AuthError::Store(error) => error.into(),
             AuthError::Refused(refusal) => refusal.into(),
-            AuthError::Missing => {
-                let detail = "This call needs one Authorization header with a Bearer token.";
-                Self::new(Code::Unauthorized, detail).with_challenge("Bearer")
-            }
             AuthError::Invalid(reason) => {
                 let challenge = format!(r#"Bearer error="invalid_token", error_description="{reason}""#);
                 Self::new(Code::Unauthorized, format!("{reason}.")).with_challenge(&challenge)
+            }
+            // `Missing`.
+            _ => {
+                let detail = "This call needs one Authorization header with a Bearer token.";
+                Self::new(Code::Unauthorized, detail).with_challenge("Bearer")
             }
         }
     }
@@ -168,7 +169,8 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
 }
 
 /// Returns the id of a request for the audit: that of the access log, otherwise the header of the caller.
-pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+#[must_use]
+pub fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
     let id = extensions.get::<RequestId>().cloned().or_else(|| RequestId::from_headers(headers));
     id.map(|id| id.0.to_string())
 }

@@ -60,7 +60,7 @@ pub use access_log::{AccessLogLayer, AccessLogService};
 #[cfg(feature = "webhooks")]
 pub use api::router_with_webhooks;
 pub use api::{Api, admin_router, public_router, router, routes};
-pub use auth::{AdminAuth, TokenAuth};
+pub use auth::{AdminAuth, TokenAuth, request_id};
 pub use axum::http::{HeaderName, HeaderValue};
 pub use client_ip::{ByTrustedProxy, ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
 pub use geoip::GeoIp;

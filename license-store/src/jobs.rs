@@ -20,7 +20,8 @@ pub use expiry::ExpiryJob;
 pub use idle_devices::IdleDevicesJob;
 pub use key_formats::KeyFormatsJob;
 pub use retention::{
-    AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob,
+    AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, SessionRetentionJob,
+    UsageRetentionJob,
 };
 pub use signing_keys::SigningKeysJob;
 

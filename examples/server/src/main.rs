@@ -8,6 +8,7 @@ mod clock;
 mod command;
 #[cfg(test)]
 mod configuration;
+mod console;
 mod database;
 mod database_url;
 mod environment;
@@ -25,7 +26,8 @@ mod transfer;
 use std::process::ExitCode;
 
 use flags::Flags;
-use license_core::access::{TokenDigest, TokenId};
+use license_console::ConsoleOptions;
+use license_core::access::{Principal, TokenDigest, TokenId};
 use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::SystemRng;
 use license_core::error::SetupError;
@@ -96,7 +98,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let builder = Engine::builder(store, &secret.secret);
     let managed_by = plans.as_ref().map(|(_, file)| file.clone());
     let builder = plans.into_iter().fold(builder, |builder, (plans, file)| builder.plans_of(plans, file));
-    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let has_tls = options.tls.is_some();
+    let scheme = if has_tls { "https" } else { "http" };
     let builder = flags.tokens.configure(builder, format!("{scheme}://{address}"));
     let engine = builder
         .key_format(key_format)
@@ -123,7 +126,18 @@ async fn run(flags: Flags) -> Result<(), String> {
             .geoip(geoip)
             .store_addresses(flags.retention.store_addresses)
             .routers();
-        let app = app.layer(log);
+        let console_options = ConsoleOptions::new().store_addresses(flags.retention.store_addresses);
+        let console_options = match admin_token {
+            // As a bearer token, it is rejected too.
+            AdminToken::Configured => console_options.excluding(TokenId::first()),
+            AdminToken::Created(_) | AdminToken::Existing => console_options,
+        };
+        let app = flags.console.mount(app, engine.services(), has_tls, console_options).layer(log);
+        let console_url = flags.console.url(scheme, &address.to_string());
+        let console = match &console_url {
+            Some(url) => Some(console_line(&engine, &admin_token, url).await),
+            None => None,
+        };
         if options.tls.is_none() && !address.ip().is_loopback() && !flags.network.has_trusted_proxy() {
             tracing::warn!(
                 %address,
@@ -139,6 +153,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             plans: shown_plans(&engine.catalog.current(), managed_by.as_deref()),
             plan: plan_for_commands(&engine.catalog.current()).into(),
             admin_token,
+            console,
             metrics: metrics_listener.as_ref().map(TcpListener::local_addr).transpose().map_err(text)?,
         }
         .print();
@@ -166,6 +181,22 @@ async fn run(flags: Flags) -> Result<(), String> {
     let served = served.await;
     engine.shutdown().await;
     served
+}
+
+/// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the message
+/// may be kept in a log.
+async fn console_line(engine: &Engine, admin_token: &AdminToken, url: &str) -> String {
+    if matches!(admin_token, AdminToken::Configured) {
+        return format!(
+            "{url} (sign in with a token: license-server token create --name you --scopes admin)"
+        );
+    }
+    let by_command = format!("{url} (to sign in: license-server console-link)");
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return by_command;
+    }
+    let link = console::link(&engine.services().access, &TokenId::first(), url, Principal::System).await;
+    link.map_or(by_command, |link| format!("{link} (opens one session, within 10 minutes)"))
 }
 
 /// Authenticates by the tokens of the database. A token given for this run replaces the first one.

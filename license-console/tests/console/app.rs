@@ -28,7 +28,7 @@ pub(crate) struct TestApp {
 
 /// A client on the machine of the server.
 pub(crate) fn local(options: ConsoleOptions) -> ConsoleOptions {
-    options.connection(|_| Connection { client: "127.0.0.1".parse().ok(), https: false })
+    options.connection(|_| Connection { client: "127.0.0.1".parse().ok(), ..Connection::default() })
 }
 
 impl TestApp {

@@ -80,7 +80,11 @@ async fn failed_attempts_are_limited() {
 #[tokio::test]
 async fn sign_in_over_plain_http_is_refused() {
     let remote = |https| {
-        ConsoleOptions::new().connection(move |_| Connection { client: "192.0.2.1".parse().ok(), https })
+        ConsoleOptions::new().connection(move |_| Connection {
+            client: "192.0.2.1".parse().ok(),
+            https,
+            ..Connection::default()
+        })
     };
     for (options, allowed, secure) in [
         (remote(false), false, false),

@@ -2,12 +2,18 @@
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::access::{AccessService, Checked};
 use crate::access::{
     Actor, ApiToken, NewLink, NewSession, Scopes, SecretKind, SessionOpener, TokenId, TokenSecret,
 };
 use crate::error::{Resource, ServiceError};
+use crate::limits;
 use crate::store::StoreError;
+
+/// Sessions and links deleted in one transaction.
+const PRUNE_BATCH: u32 = 500;
 
 /// The request that opens a session, for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,6 +103,14 @@ impl AccessService {
     pub async fn sign_out(&self, session: &ApiToken, by: &Actor) -> Result<(), ServiceError> {
         let ended = self.tokens.revoke_token(&session.id, by, self.now()).await?;
         ended.map(drop).ok_or(ServiceError::NotFound(Resource::Token))
+    }
+
+    /// Deletes sessions and links that were created [`limits::SESSION_DAYS`] ago, a batch per call. All of them have
+    /// ended. Call repeatedly until it returns 0. Take `now` from
+    /// [`ClockService::plausible_now`](super::ClockService::plausible_now).
+    pub async fn prune_sessions(&self, now: DateTime<Utc>) -> Result<u64, ServiceError> {
+        let before = now - TimeDelta::days(limits::SESSION_DAYS.into());
+        Ok(self.tokens.prune_sessions(before, PRUNE_BATCH).await?)
     }
 
     async fn open_session(

@@ -57,4 +57,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Returns [`StoreError::AlreadyExists`] if the id or the digest is taken; nothing is written.
     async fn open_session(&self, new: &NewSession) -> Result<Option<ApiToken>, StoreError>;
+
+    /// Deletes sessions and links that were created before a moment, at most `limit`, and returns their number. API
+    /// tokens are not deleted.
+    async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }

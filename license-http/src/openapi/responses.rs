@@ -224,6 +224,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Token.scopes", array(one_of(Scope::ALL.map(Scope::as_str)))),
         ("Token.status", one_of(["active", "expired", "revoked"])),
         ("Token.token", matching("^lkt_")),
+        ("Token.kind", one_of(["api", "session", "link"])),
+        ("Token.parent_id", nullable(id("tok"))),
         ("AuditEntry.license_id", nullable(id("lic"))),
         ("AuditEntry.token_id", nullable(id("tok"))),
         ("AuditEntry.endpoint_id", nullable(id("whe"))),

@@ -337,7 +337,7 @@ CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);
 CREATE INDEX deliveries_settled ON deliveries (created_at) WHERE due_at IS NULL;
 
 -- API tokens, their sessions and their one-time links. `parent_id` is the token of a session or link. Revoked
--- tokens are not deleted.
+-- tokens are not deleted; old sessions and links are.
 CREATE TABLE tokens (
     id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     digest       BYTEA            NOT NULL UNIQUE,
@@ -352,6 +352,7 @@ CREATE TABLE tokens (
 );
 
 CREATE INDEX tokens_by_parent ON tokens (parent_id) WHERE parent_id IS NOT NULL AND revoked_at IS NULL;
+CREATE INDEX sessions_by_time ON tokens (created_at) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE audit (
     sequence    BIGINT           NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -252,6 +252,10 @@ impl TokenStore for TokenCache {
         }
         opened
     }
+
+    async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.store().prune_sessions(before, limit).await
+    }
 }
 
 #[cfg(test)]

@@ -10,5 +10,6 @@ cases! { $ token_store_tests TokenStore tokens
     revocation: revocation_is_final_and_audited_once, racing_revocations_are_audited_once;
     sessions: link_and_session_are_stored_unchanged, link_opens_one_session, unusable_opener_opens_nothing,
         taken_session_is_rejected, sessions_end_with_their_token, ended_session_leaves_its_token,
-        racing_callers_open_one_session, racing_revocation_leaves_no_session, session_changes_are_announced;
+        racing_callers_open_one_session, racing_revocation_leaves_no_session, session_changes_are_announced,
+        old_sessions_are_deleted;
 }

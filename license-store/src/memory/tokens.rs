@@ -106,4 +106,12 @@ impl TokenStore for MemoryStore {
         }
         Ok(Some(session.token))
     }
+
+    async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        let tokens = &mut self.data().tokens;
+        let old = |token: &&ApiToken| token.kind.parent().is_some() && token.created_at < before;
+        let old: Vec<_> =
+            tokens.values().filter(old).take(limit as usize).map(|token| token.id.clone()).collect();
+        Ok(old.iter().filter_map(|id| tokens.remove(id)).count() as u64)
+    }
 }

@@ -74,6 +74,14 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(Some(session.token))
     }
 
+    async fn try_prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        let mut tx = self.begin(Durability::Repeatable).await?;
+        let values = values![before.timestamp_micros(), i64::from(limit)];
+        let deleted = self.fetch(&mut tx, &self.sql.tokens.prune_sessions, values).await?.len();
+        self.commit(tx).await?;
+        Ok(deleted as u64)
+    }
+
     async fn set_revoked(&self, tx: &mut Tx<D>, token: &ApiToken) -> Result<()> {
         let revoked_at = token.revoked_at.map(|at| at.timestamp_micros());
         self.fetch(tx, &self.sql.tokens.revoke, values![token.id.as_str(), revoked_at]).await.map(drop)
@@ -150,5 +158,9 @@ impl<D: Dialect> TokenStore for SqlStore<D> {
 
     async fn open_session(&self, new: &NewSession) -> Result<Option<ApiToken>> {
         retry(|| self.database.try_open_session(new)).await
+    }
+
+    async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        retry(|| self.database.try_prune_sessions(before, limit)).await
     }
 }

@@ -207,3 +207,19 @@ pub async fn session_changes_are_announced(Handles { store, scope, .. }: &Handle
     let (parent, link, session) = (parent.id, link.id, session.id);
     assert_eq!(announced, [parent.clone(), link.clone(), link, session.clone(), parent, session]);
 }
+
+/// Old sessions and links are deleted in batches. Newer ones and API tokens stay.
+pub async fn old_sessions_are_deleted(Handles { store, other, .. }: &Handles) {
+    let parent = make(store, 1).await;
+    let opener = || SessionOpener::Token(parent.id.clone());
+    for (number, seconds) in [(2, 20), (3, 29), (4, 30)] {
+        ok!(store.tokens().open_session(&new_session(number, opener(), seconds)));
+    }
+    ok!(store.tokens().create_link(&new_link(5, &parent, 21)));
+    for pruned in [2, 1, 0] {
+        assert_eq!(ok!(other.tokens().prune_sessions(at(30), 2)), pruned);
+    }
+    let left = all_pages!(10, |page| store.tokens().list_tokens(&page));
+    let left: Vec<_> = left.into_iter().map(|token| token.id).collect();
+    assert_eq!(left, [id(4), id(1)]);
+}

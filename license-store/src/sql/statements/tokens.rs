@@ -20,6 +20,9 @@ statements! {
         revoke_children: format!(
             "UPDATE tokens SET revoked_at = $2 WHERE parent_id = $1 AND revoked_at IS NULL RETURNING {TOKEN}"
         ),
+        prune_sessions:
+            "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE parent_id IS NOT NULL AND created_at < $1 \
+             ORDER BY created_at LIMIT $2 + 0) RETURNING id",
         find_by_digest: format!("SELECT {TOKEN} FROM tokens WHERE digest = $1"),
         get: format!("SELECT {TOKEN} FROM tokens WHERE id = $1"),
         record_uses: format!(

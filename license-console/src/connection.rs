@@ -28,8 +28,8 @@ impl Connection {
         Self { client: peer.map(|ConnectInfo(peer)| peer.ip()), ..Self::default() }
     }
 
-    /// Returns whether nobody but this machine can read what is sent: HTTPS, or a loopback connection that
-    /// names this machine and passed no proxy.
+    /// Returns whether no other machine can read the request: HTTPS, or a loopback connection that names this
+    /// machine and passed no proxy.
     pub(crate) fn is_private(&self, host: Option<&str>, headers: &HeaderMap) -> bool {
         let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
         let local = self.client.is_some_and(|client| client.to_canonical().is_loopback());

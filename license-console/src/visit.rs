@@ -20,7 +20,7 @@ pub(crate) struct Visit {
     pub(crate) prefix: String,
     pub(crate) theme: Theme,
     pub(crate) connection: Connection,
-    /// Whether nobody but this machine can read the request.
+    /// Whether no other machine can read the request.
     pub(crate) is_private: bool,
     pub(crate) now: DateTime<Utc>,
     /// The audit's part of the request.

@@ -12,7 +12,7 @@ async fn parent(app: &TestApp) -> TokenId {
     tokens.into_iter().find(|token| token.kind.parent().is_none()).unwrap().id
 }
 
-/// A session that somebody planted in the browser is not used after the sign-in.
+/// A session that was planted in the browser is not used after the sign-in.
 #[tokio::test]
 async fn sign_in_replaces_a_planted_session() {
     let app = TestApp::new().await;

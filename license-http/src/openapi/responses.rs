@@ -302,7 +302,7 @@ fn examples() -> Value {
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
             "status": "active", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null,
-            "expires_at": null, "revoked_at": null,
+            "expires_at": null, "revoked_at": null, "kind": "api", "parent_id": null,
         },
     })
 }

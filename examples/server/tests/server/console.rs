@@ -59,7 +59,7 @@ fn console_link_opens_one_session() {
     assert_eq!(browse(&server, "/console/link", Some(code)).1, "/console");
     assert_eq!(browse(&server, "/console/link", Some(code)).0, 410);
     let why = failure(folder.path(), &["console-link", "--token", "tok_none"], &[]);
-    assert!(why.contains("tok_none: there is no such API token"), "{why}");
+    assert!(why.contains("tok_none: there is no such token"), "{why}");
     let why = failure(folder.path(), &["--console", "off", "console-link"], &[]);
     assert!(why.contains("--console on"), "{why}");
 }

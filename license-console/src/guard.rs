@@ -123,3 +123,26 @@ fn to_sign_in(visit: &Visit) -> Response {
     }
     pages::see_other(target)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubled_header_is_not_same_origin() {
+        let same_origin = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder().header("host", "localhost");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, _) = request.body(axum::body::Body::empty()).unwrap().into_parts();
+            is_same_origin(&parts, None)
+        };
+        let (site, origin) = (("sec-fetch-site", "same-origin"), ("origin", "http://localhost"));
+        assert!(same_origin(&[site]) && same_origin(&[origin]) && same_origin(&[site, origin]));
+        assert!(!same_origin(&[site, site, origin]), "the header is there twice");
+        assert!(!same_origin(&[site, ("sec-fetch-site", "cross-site")]));
+        assert!(!same_origin(&[origin, origin]));
+        assert!(!same_origin(&[]));
+    }
+}

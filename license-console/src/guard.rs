@@ -63,13 +63,11 @@ fn is_same_origin(parts: &Parts, public_origin: Option<&str>) -> bool {
         return false;
     }
     let Some(origin) = only(&parts.headers, "origin") else { return false };
-    match public_origin {
-        Some(public) => origin == public,
-        None => {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            host.is_some_and(|host| connection::host(parts).is_some_and(|own| own.eq_ignore_ascii_case(host)))
-        }
+    if let Some(public) = public_origin {
+        return origin == public;
     }
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| connection::host(parts).is_some_and(|own| own.eq_ignore_ascii_case(host)))
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,5 +1,7 @@
 //! The console as a browser uses it: pages, forms, cookies and headers.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 mod console {
     mod actions;
     mod app;

@@ -33,9 +33,9 @@ pub(crate) struct ConsoleFlags {
         action = ArgAction::Set, default_value = "on")]
     console: bool,
 
-    /// Origin of the console as browsers see it, such as https://licenses.example.com. Set it if a proxy rewrites
-    /// the host, or ends TLS without X-Forwarded-Proto
-    #[arg(long, env = "LICENSE_CONSOLE_ORIGIN", value_name = "ORIGIN", value_parser = origin)]
+    #[arg(long, env = "LICENSE_CONSOLE_ORIGIN", value_name = "ORIGIN", value_parser = origin,
+        help = "Origin of the console as browsers see it, such as https://licenses.example.com. Set it if a proxy \
+        rewrites the host, or ends TLS without X-Forwarded-Proto")]
     console_origin: Option<String>,
 }
 

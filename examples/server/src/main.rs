@@ -25,6 +25,7 @@ mod transfer;
 
 use std::process::ExitCode;
 
+use axum::Router;
 use flags::Flags;
 use license_console::ConsoleOptions;
 use license_core::access::{Principal, TokenDigest, TokenId};
@@ -77,14 +78,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(text)?;
-    let metrics_listener = match &flags.network.metrics_listen {
-        None => None,
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?,
-        ),
-    };
+    let metrics_listener = metrics_listener(flags.network.metrics_listen.as_deref()).await?;
 
     // Others that start meanwhile wait, and find the secret and the database of this start.
     let starting = database.lock_folder();
@@ -126,18 +120,9 @@ async fn run(flags: Flags) -> Result<(), String> {
             .geoip(geoip)
             .store_addresses(flags.retention.store_addresses)
             .routers();
-        let console_options = ConsoleOptions::new().store_addresses(flags.retention.store_addresses);
-        let console_options = match admin_token {
-            // As a bearer token, it is rejected too.
-            AdminToken::Configured => console_options.excluding(TokenId::first()),
-            AdminToken::Created(_) | AdminToken::Existing => console_options,
-        };
-        let app = flags.console.mount(app, engine.services(), has_tls, console_options).layer(log);
-        let console_url = flags.console.url(scheme, &address.to_string());
-        let console = match &console_url {
-            Some(url) => Some(console_line(&engine, &admin_token, url).await),
-            None => None,
-        };
+        let app = with_console(app, &engine, &flags, &admin_token, has_tls).layer(log);
+        let console =
+            console_line(&engine, &admin_token, flags.console.url(scheme, &address.to_string())).await;
         if options.tls.is_none() && !address.ip().is_loopback() && !flags.network.has_trusted_proxy() {
             tracing::warn!(
                 %address,
@@ -183,20 +168,44 @@ async fn run(flags: Flags) -> Result<(), String> {
     served
 }
 
+/// Listens for calls of metrics, if an address for them is set.
+async fn metrics_listener(address: Option<&str>) -> Result<Option<TcpListener>, String> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    listener.map(Some).map_err(|error| format!("cannot listen on {address} for metrics: {error}"))
+}
+
+/// Adds the console, unless it is off.
+fn with_console(
+    app: Router,
+    engine: &Engine,
+    flags: &Flags,
+    admin_token: &AdminToken,
+    has_tls: bool,
+) -> Router {
+    let options = ConsoleOptions::new().store_addresses(flags.retention.store_addresses);
+    let options = match admin_token {
+        // As a bearer token, it is rejected too.
+        AdminToken::Configured => options.excluding(TokenId::first()),
+        AdminToken::Created(_) | AdminToken::Existing => options,
+    };
+    flags.console.mount(app, engine.services(), has_tls, options)
+}
+
 /// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the message
 /// may be kept in a log.
-async fn console_line(engine: &Engine, admin_token: &AdminToken, url: &str) -> String {
+async fn console_line(engine: &Engine, admin_token: &AdminToken, url: Option<String>) -> Option<String> {
+    let url = url?;
     if matches!(admin_token, AdminToken::Configured) {
-        return format!(
-            "{url} (sign in with a token: license-server token create --name you --scopes admin)"
-        );
+        let command = "license-server token create --name you --scopes admin";
+        return Some(format!("{url} (sign in with a token: {command})"));
     }
     let by_command = format!("{url} (to sign in: license-server console-link)");
     if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        return by_command;
+        return Some(by_command);
     }
-    let link = console::link(&engine.services().access, &TokenId::first(), url, Principal::System).await;
-    link.map_or(by_command, |link| format!("{link} (opens one session, within 10 minutes)"))
+    let link = console::link(&engine.services().access, &TokenId::first(), &url, Principal::System).await;
+    Some(link.map_or(by_command, |link| format!("{link} (opens one session, within 10 minutes)")))
 }
 
 /// Authenticates by the tokens of the database. A token given for this run replaces the first one.

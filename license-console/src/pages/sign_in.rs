@@ -53,9 +53,10 @@ pub(crate) async fn sign_in(
     let token = form.text("token").unwrap_or_default();
     let found = console.services.access.check(token).await?;
     let is_excluded = matches!(&found, Checked::Active(token) if is_excluded(&console, token));
-    let signed_in = match is_excluded {
-        true => SignIn::Unknown,
-        false => console.services.access.sign_in(token, visit.request.clone()).await?,
+    let signed_in = if is_excluded {
+        SignIn::Unknown
+    } else {
+        console.services.access.sign_in(token, visit.request.clone()).await?
     };
     let error = match signed_in {
         SignIn::Opened(_, secret) => return opened(&console, &visit, &secret).await,

@@ -1,6 +1,7 @@
 //! Issuing licenses.
 
 use license_core::access::Scope;
+use license_core::license::{CustomerEmail, ExternalId};
 use license_core::store::{LicenseFilter, PageRequest};
 
 use super::app::TestApp;
@@ -32,8 +33,8 @@ async fn issued_license_is_shown_with_its_key() {
     let [license] = &found[..] else { panic!("one license") };
     page.assert_shows(200, license.key.reveal());
     let stored = &license.detail.license;
-    assert_eq!(stored.customer_email.as_ref().map(|email| email.as_str()), Some("anna@example.com"));
-    assert_eq!(stored.external_id.as_ref().map(|id| id.as_str()), Some("order-7"));
+    assert_eq!(stored.customer_email.as_ref().map(CustomerEmail::as_str), Some("anna@example.com"));
+    assert_eq!(stored.external_id.as_ref().map(ExternalId::as_str), Some("order-7"));
     // A form that is sent again shows the same license.
     browser.post("/console/issue", &fields).await.assert_shows(200, license.key.reveal());
     assert_eq!(count(&app).await, 1);

@@ -2,6 +2,7 @@
 
 use license_console::routes;
 use license_core::access::{Scope, Scopes};
+use license_core::store::{LicenseFilter, PageRequest};
 
 use super::app::TestApp;
 
@@ -42,7 +43,8 @@ async fn every_route_needs_its_scopes() {
         let reply = app.browser().send(route.method.as_str(), &target, String::new()).await;
         reply.assert_redirects("/console/sign-in");
     }
-    let license = app.services.licenses.list(&Default::default(), &Default::default()).await.unwrap();
+    let license =
+        app.services.licenses.list(&LicenseFilter::default(), &PageRequest::default()).await.unwrap();
     assert_eq!(license.items.len(), 1, "no route issued a license without a form");
 }
 

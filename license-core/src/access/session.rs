@@ -221,8 +221,8 @@ mod tests {
     #[test]
     fn link_opens_one_session_of_its_token_in_time() {
         let link = new_link(0).decide(&parent()).unwrap().token;
-        let opener = || SessionOpener::Link(link.digest);
-        let opened = new_session(opener(), 9).decide(Some(&link), &parent()).unwrap();
+        let by_link = || SessionOpener::Link(link.digest);
+        let opened = new_session(by_link(), 9).decide(Some(&link), &parent()).unwrap();
         assert_eq!(opened.used_link, Some(ApiToken { revoked_at: Some(at(9)), ..link.clone() }));
         assert_eq!(opened.session.audit.changes["link"]["after"], "tok_2");
         let other = ApiToken { kind: TokenKind::Link(id("tok_9")), ..link.clone() };
@@ -230,7 +230,7 @@ mod tests {
         for (link, minute) in
             [(Some(&link), 10), (opened.used_link.as_ref(), 9), (Some(&other), 9), (Some(&api), 9), (None, 9)]
         {
-            assert_eq!(new_session(opener(), minute).decide(link, &parent()), None, "{link:?} {minute}");
+            assert_eq!(new_session(by_link(), minute).decide(link, &parent()), None, "{link:?} {minute}");
         }
     }
 }

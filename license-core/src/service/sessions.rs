@@ -28,7 +28,7 @@ pub struct SignInRequest {
 #[derive(Debug)]
 pub enum SignIn {
     /// The session is open. Only this answer has the secret of the session.
-    Opened(ApiToken, TokenSecret),
+    Opened(Box<ApiToken>, TokenSecret),
     /// The token or link has expired.
     Expired,
     /// The token is revoked, or the link was used.
@@ -120,8 +120,8 @@ impl AccessService {
     ) -> Result<Option<SignIn>, ServiceError> {
         let (id, secret) = self.new_secret(SecretKind::Session)?;
         let new = NewSession { id, digest: secret.digest(), opener, request_id, address, at: self.now() };
-        let opened = self.tokens.open_session(&new).await?;
-        Ok(opened.map(|session| SignIn::Opened(session, secret)))
+        let session = self.tokens.open_session(&new).await?;
+        Ok(session.map(|session| SignIn::Opened(Box::new(session), secret)))
     }
 
     fn new_secret(&self, kind: SecretKind) -> Result<(TokenId, TokenSecret), ServiceError> {

@@ -190,8 +190,8 @@ impl TokenStore for TokenCache {
         created
     }
 
-    /// Completes even if the caller is cancelled. All entries are invalidated, also after an error: the token may
-    /// have been revoked.
+    /// Completes even if the caller is cancelled. The entries of a token, its sessions and its links are invalidated
+    /// with all others, also after an error: the token may have been revoked.
     async fn revoke_token(
         &self,
         id: &TokenId,
@@ -203,6 +203,9 @@ impl TokenStore for TokenCache {
             let revoked = tokens.source.store.revoke_token(&id, &by, now).await;
             match &revoked {
                 Ok(None) => {}
+                Ok(Some(token)) if token.kind.parent().is_some() => {
+                    tokens.replace(&token.digest, |_| Replacement::Remove);
+                }
                 // The entries of its sessions and links too, which have other digests.
                 Ok(Some(_)) | Err(_) => tokens.entries.invalidate_all(),
             }

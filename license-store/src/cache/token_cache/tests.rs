@@ -265,6 +265,14 @@ async fn session_of_revoked_token_is_rejected_once_acknowledged() {
     let session = tested.cache.open_session(&new).await.expect("open").expect("the link is unused");
     assert_eq!(tested.find(&link, at(0)).await.expect("found"), Some(TokenState::Revoked));
     assert_eq!(tested.find(&session, at(0)).await.expect("found"), Some(TokenState::Active));
+    let (id, digest) = (TokenId::parse("tok_4").expect("an id"), TokenDigest::from_bytes([4; 32]));
+    let opener = SessionOpener::Token(parent.id.clone());
+    let new = NewSession { id, digest, opener, request_id: None, address: None, at: at(0) };
+    let other = tested.cache.open_session(&new).await.expect("open").expect("the token is active");
+    assert_eq!(tested.find(&other, at(0)).await.expect("found"), Some(TokenState::Active));
+    tested.cache.revoke_token(&other.id, &tested.by, at(1)).await.expect("revoke");
+    assert_eq!(tested.find(&other, at(1)).await.expect("found"), Some(TokenState::Revoked), "ended alone");
+    assert_eq!(tested.find(&session, at(1)).await.expect("found"), Some(TokenState::Active));
     tested.cache.revoke_token(&parent.id, &tested.by, at(1)).await.expect("revoke");
     assert_eq!(tested.find(&session, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }

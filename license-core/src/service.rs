@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod authentication;
 mod bulk;
 mod catalog;
 mod clock;
@@ -27,6 +28,7 @@ mod licenses;
 mod limit_throttle;
 mod revocations;
 mod search;
+mod sessions;
 mod signing;
 mod signing_keys;
 mod token_settings;
@@ -50,6 +52,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use authentication::{AuthError, AuthRefusal, Authenticator};
 pub use bulk::{BulkRequest, BulkService, JobPreview, RanStep, SubmittedJob};
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
@@ -63,6 +66,7 @@ pub use leases::{HandedBack, Issued, LeaseLimit, LeaseRequest, LeaseService, Sig
 pub use licenses::{KeyedLicense, LicenseService};
 pub use revocations::RevocationList;
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use sessions::{SignIn, SignInRequest};
 pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use license_core::service::Services;
+use license_core::service::{Authenticator, Services};
 
-use crate::auth::{AuthConfig, Authenticator};
+use crate::auth::AuthConfig;
 use crate::geoip::GeoIp;
 use crate::limits::{LimitOptions, RequestLimits};
 #[cfg(feature = "openapi")]

@@ -93,6 +93,9 @@ macro_rules! with_ports {
                 async fn get_token(&self, id: &TokenId) -> Option<ApiToken>;
                 async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Page<ApiToken, TokenId>;
                 async fn record_token_uses(&self, uses: &[TokenUse]) -> ();
+                async fn create_link(&self, new: &NewLink) -> Option<ApiToken>;
+                async fn open_session(&self, new: &NewSession) -> Option<ApiToken>;
+                async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> u64;
             }
             port AuditStore {
                 async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest<u64>) -> Page<Audited, u64>;

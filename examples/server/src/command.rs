@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
+use crate::console::{self, LinkArgs};
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
 use crate::signing_keys::{self, SigningKeyCommand};
@@ -40,6 +41,9 @@ pub(crate) enum ServerCommand {
     Restore(RestoreArgs),
     /// Issues leases for machines without a network, and takes them back; servers may be running
     Lease(LeaseArgs),
+    /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give --listen,
+    /// --tls-cert and --console-origin as the server has them, before the command
+    ConsoleLink(LinkArgs),
 }
 
 impl ServerCommand {
@@ -56,6 +60,7 @@ impl ServerCommand {
             Self::Clock { command } => {
                 clock::run(command.as_ref(), &flags.database).await.map(|()| ExitCode::SUCCESS)
             }
+            Self::ConsoleLink(args) => console::run(args, flags).await.map(|()| ExitCode::SUCCESS),
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,

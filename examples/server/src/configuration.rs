@@ -15,7 +15,7 @@ const BEGIN: &str = "<!-- The flags are generated: begin -->\n";
 const END: &str = "<!-- The flags are generated: end -->\n";
 
 /// Sections of the server's flags, with the first flag of each.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("Address", "listen"),
     ("Database", "database"),
     ("Validations", "recording"),
@@ -24,6 +24,7 @@ const SECTIONS: [(&str, &str); 9] = [
     ("Browsers and TLS", "cors-origin"),
     ("Retention", "audit-days"),
     ("Webhooks", "webhook-allow"),
+    ("Console", "console"),
     ("Plans, keys and log", "admin-token"),
 ];
 

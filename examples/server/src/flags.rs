@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
+use crate::console::ConsoleFlags;
 use crate::environment::{secret_variable, switch};
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
@@ -61,6 +62,9 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) tokens: TokenFlags,
+
+    #[command(flatten)]
+    pub(crate) console: ConsoleFlags,
 
     /// Token for admin calls, instead of the one generated on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]

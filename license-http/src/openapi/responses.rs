@@ -257,6 +257,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Token.scopes", array(one_of(Scope::ALL.map(Scope::as_str)))),
         ("Token.status", one_of(["active", "expired", "revoked"])),
         ("Token.token", matching("^lkt_")),
+        ("Token.kind", one_of(["api", "session", "link"])),
+        ("Token.parent_id", nullable(id("tok"))),
         ("AuditEntry.license_id", nullable(id("lic"))),
         ("AuditEntry.token_id", nullable(id("tok"))),
         ("AuditEntry.endpoint_id", nullable(id("whe"))),
@@ -333,7 +335,7 @@ fn examples() -> Value {
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
             "status": "active", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null,
-            "expires_at": null, "revoked_at": null,
+            "expires_at": null, "revoked_at": null, "kind": "api", "parent_id": null,
         },
     })
 }

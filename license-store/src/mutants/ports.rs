@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use chrono::SubsecRound;
+use license_core::access::{NewSession, SessionOpener, TokenKind};
 use license_core::catalog::{PlanEntry, PlanVersion};
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
     BulkJobStore, CatalogStore, ClockStore, EventStore, LeaseStore, LicenseRecord, LicenseStore, SearchStore,
-    SigningKeyStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
+    SigningKeyStore, TokenStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
 };
 use license_core::trial::TrialDigest;
 use license_core::usage::{Day, UsageTally};
@@ -409,6 +410,45 @@ impl Layer for Mutant {
             ids.retain(|id| ended.contains(&id));
         }
         Ok(ids)
+    }
+
+    async fn revoke_token(&self, id: &TokenId, by: &Actor, now: DateTime<Utc>) -> Result<Option<ApiToken>> {
+        let revoked = self.inner.revoke_token(id, by, now).await;
+        if self.flaw == Flaw::KeepsSessionsOfRevokedTokens {
+            let mut data = self.inner.data();
+            let children = data.tokens.values_mut().filter(|one| one.kind.parent() == Some(id));
+            children.for_each(|child| child.revoked_at = None);
+        }
+        revoked
+    }
+
+    async fn open_session(&self, new: &NewSession) -> Result<Option<ApiToken>> {
+        match (self.flaw, &new.opener) {
+            (Flaw::ChecksLinksFirst, SessionOpener::Link(digest)) => {
+                let link = self.inner.find_token_by_digest(digest).await?;
+                gap().await;
+                if let Some(link) = link.filter(|link| matches!(link.kind, TokenKind::Link(_))) {
+                    self.inner.data().tokens.insert(link.id.clone(), link);
+                }
+                self.inner.open_session(new).await
+            }
+            (Flaw::ChecksParentsFirst, SessionOpener::Token(id)) => {
+                let parent = self.inner.get_token(id).await?;
+                gap().await;
+                let Some(parent) = parent else { return Ok(None) };
+                let current = self.inner.data().tokens.insert(id.clone(), parent);
+                let opened = self.inner.open_session(new).await;
+                self.inner.data().tokens.extend(current.map(|current| (id.clone(), current)));
+                opened
+            }
+            (Flaw::KeepsUsedLinks, SessionOpener::Link(digest)) => {
+                let link = self.inner.find_token_by_digest(digest).await?;
+                let opened = self.inner.open_session(new).await;
+                self.inner.data().tokens.extend(link.map(|link| (link.id.clone(), link)));
+                opened
+            }
+            _ => self.inner.open_session(new).await,
+        }
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

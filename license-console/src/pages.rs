@@ -1,0 +1,26 @@
+//! The pages.
+
+pub(crate) mod actions;
+pub(crate) mod failure;
+pub(crate) mod issue;
+pub(crate) mod key;
+pub(crate) mod license;
+pub(crate) mod licenses;
+pub(crate) mod overview;
+pub(crate) mod search;
+pub(crate) mod sign_in;
+pub(crate) mod slots;
+pub(crate) mod theme;
+
+mod history;
+mod license_row;
+mod once;
+mod visible_key;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Sends the browser to another page after a form.
+pub(crate) fn see_other(target: String) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
+}

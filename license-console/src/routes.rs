@@ -1,0 +1,83 @@
+//! The routes, with the scopes that they need.
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
+use license_core::access::Scope;
+use license_core::service::Services;
+
+use crate::assets::asset;
+use crate::console::{Console, Shared};
+use crate::failure::Failure;
+use crate::failure_limit::FailureLimit;
+use crate::guard::{guard, require};
+use crate::options::ConsoleOptions;
+use crate::pages::{actions, issue, key, license, licenses, overview, search, sign_in, slots, theme};
+
+/// A route of the console for people who are signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path below the prefix, with its parameters in braces.
+    pub path: &'static str,
+    /// The scopes that it needs.
+    pub scopes: &'static [Scope],
+}
+
+/// One line per route.
+macro_rules! table {
+    ($($method:ident $path:literal [$($scope:ident),*] $handler:path;)+) => {
+        vec![$((
+            Route { method: Method::$method, path: $path, scopes: &[$(Scope::$scope),*] },
+            on(MethodFilter::$method, $handler),
+        )),+]
+    };
+}
+
+fn table() -> Vec<(Route, MethodRouter<Console>)> {
+    table! {
+        GET "/" [] overview::overview;
+        POST "/sign-out" [] sign_in::sign_out;
+        GET "/licenses" [LicensesRead] licenses::list;
+        POST "/search" [LicensesRead] search::search;
+        GET "/licenses/{id}" [LicensesRead] license::license;
+        POST "/licenses/{id}/key" [LicensesRead] key::reveal;
+        GET "/licenses/{id}/{action}" [LicensesWrite] actions::ask;
+        POST "/licenses/{id}/{action}" [LicensesWrite] actions::act;
+        POST "/licenses/{id}/slots/{activation}/release" [LicensesWrite] slots::release;
+        GET "/issue" [LicensesWrite] issue::ask;
+        POST "/issue" [LicensesWrite] issue::issue;
+    }
+}
+
+/// Returns the routes for people who are signed in. The router is built from the same list.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    table().into_iter().map(|(route, _)| route).collect()
+}
+
+/// Returns the console. Mount it with [`Router::nest`].
+pub fn router(services: Services, options: ConsoleOptions) -> Router {
+    let console = Console::new(Shared { services, options, failures: FailureLimit::default() });
+    let router = table().into_iter().fold(Router::new(), |router, (route, handler)| {
+        let state = (Console::clone(&console), route.scopes);
+        router.route(route.path, handler.layer(from_fn_with_state(state, require)))
+    });
+    let router = if console.options.authenticator.is_none() {
+        router
+            .route("/sign-in", get(sign_in::ask).post(sign_in::sign_in))
+            .route("/link", get(sign_in::ask_for_link).post(sign_in::open_link))
+    } else {
+        router
+    };
+    router
+        .route("/theme", post(theme::choose))
+        .route("/assets/{version}/{name}", get(asset))
+        .fallback(async || Failure::page_not_found())
+        .method_not_allowed_fallback(async || Failure::method_not_allowed())
+        .layer(from_fn_with_state(Console::clone(&console), guard))
+        .with_state(console)
+}

@@ -1,0 +1,19 @@
+//! The console as a browser uses it: pages, forms, cookies and headers.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod console {
+    mod actions;
+    mod app;
+    mod browser;
+    mod headers;
+    mod issue;
+    mod links;
+    mod lists;
+    mod mount;
+    mod own_auth;
+    mod scopes;
+    mod sessions;
+    mod sign_in;
+    mod untrusted_text;
+}

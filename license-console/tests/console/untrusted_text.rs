@@ -1,0 +1,87 @@
+//! Texts that customers and clients set, in pages.
+
+use license_core::access::{Scope, TokenName};
+use license_core::catalog::Plan;
+use license_core::command::Command;
+use license_core::license::{CustomerName, ExternalId, Label, Metadata, Reason};
+use license_core::service::{TokenSpec, ValidateRequest};
+use license_core::store::PageRequest;
+use license_core::{LicenseSpec, access::TokenId};
+
+use super::app::{TestApp, by};
+
+const MARKUP: &str = "\"'><script>alert(1)</script>";
+
+#[tokio::test]
+async fn untrusted_texts_are_escaped() {
+    let app = TestApp::new().await;
+    let plan = Plan::new("team").max_devices(3).feature("tier", MARKUP);
+    app.services.catalog.create_plan(&plan).await.unwrap();
+    let spec = LicenseSpec {
+        customer_email: "o'brien&co@example.com".parse().ok(),
+        customer_name: CustomerName::parse(MARKUP).ok(),
+        external_id: ExternalId::parse(MARKUP).ok(),
+        metadata: Metadata::from_json(serde_json::json!({ MARKUP: MARKUP })).unwrap(),
+        ..LicenseSpec::without_customer("team")
+    };
+    assert!(spec.customer_email.is_some() && spec.customer_name.is_some() && spec.external_id.is_some());
+    let license = app.services.licenses.issue(&spec, None).await.unwrap();
+    let id = license.detail.license.id.clone();
+    for (fingerprint, label) in [(MARKUP, None), ("device", Some(MARKUP))] {
+        let request = ValidateRequest {
+            fingerprint: Some(fingerprint),
+            client: Some(MARKUP),
+            key: license.key.reveal(),
+            ..ValidateRequest::default()
+        };
+        assert!(app.services.validation.validate(&request).await.unwrap().is_valid());
+        let slots = app.services.activations.list(&id, None, &PageRequest::default()).await.unwrap().items;
+        if let (Some(label), Some(slot)) = (label, slots.last()) {
+            let label = Some(Label::parse(label).unwrap());
+            let command = Command::Label(slot.activation.id.clone(), label);
+            app.services.licenses.execute(&id, &command, None).await.unwrap();
+        }
+    }
+    let reason = Some(Reason::parse(MARKUP).unwrap());
+    app.services.licenses.with_reason(reason).suspend(&id).await.unwrap();
+    let name = TokenName::parse(MARKUP).unwrap();
+    let spec = TokenSpec { name, scopes: Scope::Admin.into(), expires_at: None };
+    let (token, secret) = app.services.access.create(&spec, Scope::Admin.into(), &by()).await.unwrap();
+    let link = link_to(&app, &token.id).await;
+    let mut browser = app.browser();
+    let mut pages = vec![browser.get(&format!("/console/link?code={link}")).await];
+    browser.post("/console/sign-in", &[("token", secret.reveal())]).await.assert_redirects("/console");
+    pages.push(browser.get(&format!("/console/link?code={link}")).await);
+    for path in ["", "/licenses", "/issue", &format!("/licenses/{id}"), &format!("/licenses/{id}/reinstate")]
+    {
+        pages.push(browser.get(&format!("/console{path}")).await);
+    }
+    let typed = format!(
+        "?plan={0}&expires_from={0}&unseen_since={0}&at_limit={0}",
+        "%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E"
+    );
+    for path in [
+        &format!("/licenses{typed}"),
+        "/licenses?at_limit=%22%3E%3Cscript%3Ealert",
+        &format!("/licenses/{id}?done={MARKUP_URL}"),
+    ] {
+        pages.push(browser.get(&format!("/console{path}")).await);
+    }
+    pages.push(browser.post("/console/search", &[("q", MARKUP)]).await);
+    pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
+    pages.push(browser.post("/console/issue", &[("plan", MARKUP), ("once", MARKUP)]).await);
+    let mut escaped = 0;
+    for page in &pages {
+        assert!(!page.body.contains("<script>alert") && !page.body.contains("\"'>"), "{}", page.body);
+        escaped += page.body.matches("&#60;script&#62;alert").count();
+    }
+    // Name of the token in each page, customer, metadata, device, label, reason, feature, order.
+    assert!(escaped >= 25, "the texts are shown: {escaped}");
+}
+
+const MARKUP_URL: &str = "%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E";
+
+async fn link_to(app: &TestApp, token: &TokenId) -> String {
+    let (_, link) = app.services.access.create_link(token, Scope::Admin.into(), &by()).await.unwrap();
+    link.reveal().to_owned()
+}

@@ -1,19 +1,23 @@
 //! The pages.
 
 pub(crate) mod actions;
+pub(crate) mod edit;
 pub(crate) mod failure;
 pub(crate) mod issue;
 pub(crate) mod key;
 pub(crate) mod license;
 pub(crate) mod licenses;
 pub(crate) mod overview;
+pub(crate) mod rotate_key;
 pub(crate) mod search;
 pub(crate) mod sign_in;
 pub(crate) mod slots;
 pub(crate) mod theme;
 
+mod choice;
 mod history;
 mod license_row;
+mod notice;
 mod once;
 mod visible_key;
 

@@ -13,7 +13,9 @@ use crate::failure::Failure;
 use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
-use crate::pages::{actions, issue, key, license, licenses, overview, search, sign_in, slots, theme};
+use crate::pages::{
+    actions, edit, issue, key, license, licenses, overview, rotate_key, search, sign_in, slots, theme,
+};
 
 /// A route of the console for people who are signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,10 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/licenses/{id}/slots/{activation}/release" [LicensesWrite] slots::release;
         GET "/issue" [LicensesWrite] issue::ask;
         POST "/issue" [LicensesWrite] issue::issue;
+        GET "/licenses/{id}/edit" [LicensesRead, LicensesWrite] edit::ask;
+        POST "/licenses/{id}/edit" [LicensesRead, LicensesWrite] edit::edit;
+        GET "/licenses/{id}/rotate-key" [LicensesRead, LicensesWrite] rotate_key::ask;
+        POST "/licenses/{id}/rotate-key" [LicensesWrite] rotate_key::rotate;
     }
 }
 

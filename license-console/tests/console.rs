@@ -6,6 +6,7 @@ mod console {
     mod actions;
     mod app;
     mod browser;
+    mod edit;
     mod headers;
     mod issue;
     mod links;

@@ -5,14 +5,14 @@ use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse};
 use chrono::{DateTime, Utc};
 use license_core::catalog::FeatureValue;
-use license_core::license::{ActivationId, ActivationKind, License, LicenseId};
+use license_core::license::{ActivationId, ActivationKind, License, LicenseId, LicenseState};
 use license_core::service::KeyedLicense;
 use license_core::store::{EventFilter, PageRequest};
 use license_core::usage::ActivationDetail;
 
 use super::history::Happened;
-use super::license_row;
 use super::visible_key;
+use super::{license_row, notice};
 use crate::action::Action;
 use crate::console::{Console, Shared};
 use crate::failure::Failure;
@@ -59,6 +59,8 @@ struct Facts {
     validations: String,
     last_validated: Option<Moment>,
     blocked: Vec<String>,
+    /// Whether its fields and its key can be changed: it is not revoked.
+    may_change: bool,
 }
 
 /// Used slots of one kind.
@@ -90,12 +92,7 @@ pub(crate) async fn license(
 ) -> Result<impl IntoResponse, Failure> {
     let license = find(&console, &id).await?;
     let after = query.parsed("slots_after", "Page", ActivationId::parse)?;
-    let done = query.text("done");
-    let notice = match done {
-        Some("released") => Some("The slot is released."),
-        Some(done) => Action::parse(done).map(Action::done),
-        None => None,
-    };
+    let notice = query.text("done").and_then(notice::of_license);
     show(&console, &visit, &license, after, notice, None).await
 }
 
@@ -187,6 +184,7 @@ impl Facts {
             validations: grouped(detail.counters.validation_count),
             last_validated: detail.counters.last_validated_at.map(|at| Moment::new(at, now)),
             blocked: license.blocks.iter().map(|block| block.binding.value().to_owned()).collect(),
+            may_change: license.state != LicenseState::Revoked,
         }
     }
 }

@@ -7,6 +7,7 @@ use license_core::license::Status;
 use license_core::service::SearchRequest;
 use license_core::store::SearchSort;
 
+use super::choice::{Choice, choices};
 use super::license_row::LicenseRow;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -40,12 +41,6 @@ struct Preset {
     label: &'static str,
     url: String,
     is_on: bool,
-}
-
-struct Choice {
-    value: String,
-    label: String,
-    is_chosen: bool,
 }
 
 pub(crate) async fn list(
@@ -117,18 +112,4 @@ fn presets(chosen: &Filters, visit: &Visit) -> Vec<Preset> {
         is_on: filters == *chosen,
     };
     presets.into_iter().map(preset).collect()
-}
-
-fn choices(
-    any: &str,
-    values: impl IntoIterator<Item = (String, String)>,
-    chosen: Option<&str>,
-) -> Vec<Choice> {
-    let any = Choice { value: String::new(), label: any.to_owned(), is_chosen: chosen.is_none() };
-    let all = values.into_iter().map(|(value, label)| Choice {
-        is_chosen: chosen == Some(value.as_str()),
-        value,
-        label,
-    });
-    std::iter::once(any).chain(all).collect()
 }

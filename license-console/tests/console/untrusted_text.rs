@@ -52,8 +52,16 @@ async fn untrusted_texts_are_escaped() {
     let mut pages = vec![browser.get(&format!("/console/link?code={link}")).await];
     browser.post("/console/sign-in", &[("token", secret.reveal())]).await.assert_redirects("/console");
     pages.push(browser.get(&format!("/console/link?code={link}")).await);
-    for path in ["", "/licenses", "/issue", &format!("/licenses/{id}"), &format!("/licenses/{id}/reinstate")]
-    {
+    let license = format!("/licenses/{id}");
+    for path in [
+        "",
+        "/licenses",
+        "/issue",
+        &license,
+        &format!("{license}/reinstate"),
+        &format!("{license}/edit"),
+        &format!("{license}/rotate-key"),
+    ] {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
     let typed = format!(

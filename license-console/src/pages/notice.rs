@@ -1,0 +1,13 @@
+//! What the last form did, as the page after it says.
+
+use crate::action::Action;
+
+/// Returns the text for a value of `done` in the URL of a license.
+pub(super) fn of_license(done: &str) -> Option<&'static str> {
+    match done {
+        "released" => Some("The slot is released."),
+        "edit" => Some("The license is changed."),
+        "rotate-key" => Some("The license has a new key. The old key is unknown from now on."),
+        done => Action::parse(done).map(Action::done),
+    }
+}

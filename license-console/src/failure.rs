@@ -3,9 +3,10 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use license_core::access::Scope;
-use license_core::error::ServiceError;
+use license_core::error::{LeaseError, ServiceError, ValidateError};
 use license_core::service::{AuthError, AuthRefusal};
 use license_core::store::StoreError;
+use license_core::validation::Denial;
 
 /// The reason why a request failed: what happened, and what to try.
 #[derive(Clone, Debug)]
@@ -47,6 +48,18 @@ impl Failure {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The form has an error", advice)
     }
 
+    /// A rule of licensing denies it.
+    pub(crate) fn denied(denial: &Denial) -> Self {
+        Self::new(StatusCode::CONFLICT, "The license does not allow this", denial.to_string())
+    }
+
+    /// No license has the key of a request code.
+    pub(crate) fn unknown_key() -> Self {
+        let advice =
+            "The key in the request code may have been replaced. Ask the customer for a new request code.";
+        Self::new(StatusCode::NOT_FOUND, "No license has this key", advice)
+    }
+
     /// The request may come from a page of another origin.
     pub(crate) fn other_origin() -> Self {
         let advice = "Open the console and try again. If a proxy in front of it rewrites the host, set the public \
@@ -83,10 +96,7 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Store(error) => error.into(),
-            ServiceError::Denied(denial) => {
-                let title = "The license does not allow this";
-                Self::new(StatusCode::CONFLICT, title, denial.to_string())
-            }
+            ServiceError::Denied(denial) => Self::denied(&denial),
             ServiceError::NotFound(what) => {
                 let advice = "Check the address, or search for it.";
                 Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}"), advice)
@@ -104,6 +114,24 @@ impl From<ServiceError> for Failure {
                 tracing::error!(%error, "a request of the console failed");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<LeaseError> for Failure {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Service(error) => error.into(),
+            LeaseError::Validate(ValidateError::Store(error)) => error.into(),
+            LeaseError::Validate(ValidateError::ClockImplausible) => {
+                let advice = "Correct the clock of the server, and try again.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "The clock of the server is implausible", advice)
+            }
+            error @ LeaseError::Validate(ValidateError::PlanUnknown { .. }) => {
+                tracing::error!(%error, "a request of the console failed");
+                Self::internal()
+            }
+            error => Self::field("Request code", error),
         }
     }
 }

@@ -45,6 +45,7 @@ mod options;
 mod page;
 mod pages;
 mod prefix;
+mod qr;
 mod routes;
 mod session_cookie;
 mod theme;

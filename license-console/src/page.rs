@@ -86,6 +86,10 @@ impl Page {
         self.may(Scope::LicensesWrite)
     }
 
+    pub(crate) fn may_issue_leases(&self) -> bool {
+        self.may(Scope::LeasesWrite)
+    }
+
     pub(crate) fn is_overview(&self) -> bool {
         self.section == Section::Overview
     }

@@ -1,10 +1,13 @@
 //! The pages.
 
 pub(crate) mod actions;
+pub(crate) mod blocks;
 pub(crate) mod edit;
 pub(crate) mod failure;
+pub(crate) mod grants;
 pub(crate) mod issue;
 pub(crate) mod key;
+pub(crate) mod leases;
 pub(crate) mod license;
 pub(crate) mod licenses;
 pub(crate) mod overview;
@@ -14,9 +17,11 @@ pub(crate) mod sign_in;
 pub(crate) mod slots;
 pub(crate) mod theme;
 
+mod audit_row;
 mod choice;
 mod history;
 mod license_row;
+mod license_usage;
 mod notice;
 mod once;
 mod visible_key;

@@ -14,7 +14,8 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, edit, issue, key, license, licenses, overview, rotate_key, search, sign_in, slots, theme,
+    actions, blocks, edit, grants, issue, key, leases, license, licenses, overview, rotate_key, search,
+    sign_in, slots, theme,
 };
 
 /// A route of the console for people who are signed in.
@@ -56,6 +57,14 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/licenses/{id}/edit" [LicensesRead, LicensesWrite] edit::edit;
         GET "/licenses/{id}/rotate-key" [LicensesRead, LicensesWrite] rotate_key::ask;
         POST "/licenses/{id}/rotate-key" [LicensesWrite] rotate_key::rotate;
+        POST "/licenses/{id}/grants" [LicensesWrite] grants::add;
+        POST "/licenses/{id}/grants/remove" [LicensesWrite] grants::remove;
+        GET "/licenses/{id}/block" [LicensesWrite] blocks::ask;
+        POST "/licenses/{id}/block" [LicensesWrite] blocks::block;
+        POST "/licenses/{id}/block/ask" [LicensesWrite] blocks::ask_for_slot;
+        POST "/licenses/{id}/blocks/{block}/remove" [LicensesWrite] blocks::unblock;
+        GET "/leases" [LeasesWrite] leases::ask;
+        POST "/leases" [LeasesWrite] leases::issue;
     }
 }
 

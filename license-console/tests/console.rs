@@ -7,8 +7,11 @@ mod console {
     mod app;
     mod browser;
     mod edit;
+    mod grants;
     mod headers;
     mod issue;
+    mod leases;
+    mod license_page;
     mod links;
     mod lists;
     mod mount;

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 
-use super::license::{find, show};
+use super::license::{After, find, show};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::visit::SignedIn;
@@ -16,5 +16,13 @@ pub(crate) async fn reveal(
     let license = find(&console, &id).await?;
     console.services.access.audit_shown_key(&license.detail.license.id, &visitor.actor).await?;
     let key = license.key.reveal().to_owned();
-    show(&console, &visit, &license, None, Some("The key is shown. The audit has an entry."), Some(key)).await
+    show(
+        &console,
+        &visit,
+        &license,
+        After::default(),
+        Some("The key is shown. The audit has an entry."),
+        Some(key),
+    )
+    .await
 }

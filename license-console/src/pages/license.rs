@@ -4,13 +4,19 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse};
 use chrono::{DateTime, Utc};
+use license_core::access::{AuditFilter, Scope};
 use license_core::catalog::FeatureValue;
-use license_core::license::{ActivationId, ActivationKind, License, LicenseId, LicenseState};
+use license_core::license::{ActivationId, ActivationKind, LeaseId, License, LicenseId, LicenseState};
 use license_core::service::KeyedLicense;
 use license_core::store::{EventFilter, PageRequest};
 use license_core::usage::ActivationDetail;
 
+use super::audit_row::AuditRow;
+use super::blocks::BlockRow;
+use super::grants::{GrantRow, value_text};
 use super::history::Happened;
+use super::leases::Leases;
+use super::license_usage::LicenseUsage;
 use super::visible_key;
 use super::{license_row, notice};
 use crate::action::Action;
@@ -24,6 +30,14 @@ use crate::visit::{SignedIn, Visit};
 
 const SLOTS: u32 = 50;
 const EVENTS: u32 = 15;
+const ENTRIES: u32 = 10;
+
+/// The pages of its lists start after these.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    slot: Option<ActivationId>,
+    lease: Option<LeaseId>,
+}
 
 #[derive(Template)]
 #[template(path = "license.html")]
@@ -36,7 +50,13 @@ struct LicensePage {
     meters: Vec<Meter>,
     slots: Vec<Slot>,
     more_slots: Option<String>,
+    grants: Vec<GrantRow>,
+    blocks: Vec<BlockRow>,
+    leases: Leases,
+    more_leases: Option<String>,
+    usage: Option<LicenseUsage>,
     events: Vec<Happened>,
+    audit: Option<Vec<AuditRow>>,
     actions: Vec<Action>,
 }
 
@@ -54,11 +74,9 @@ struct Facts {
     updates_until: Option<Moment>,
     external_id: String,
     features: Vec<String>,
-    grants: Vec<String>,
     metadata: Vec<(String, String)>,
     validations: String,
     last_validated: Option<Moment>,
-    blocked: Vec<String>,
     /// Whether its fields and its key can be changed: it is not revoked.
     may_change: bool,
 }
@@ -91,7 +109,10 @@ pub(crate) async fn license(
     Query(query): Query,
 ) -> Result<impl IntoResponse, Failure> {
     let license = find(&console, &id).await?;
-    let after = query.parsed("slots_after", "Page", ActivationId::parse)?;
+    let after = After {
+        slot: query.parsed("slots_after", "Page", ActivationId::parse)?,
+        lease: query.parsed("leases_after", "Page", LeaseId::parse)?,
+    };
     let notice = query.text("done").and_then(notice::of_license);
     show(&console, &visit, &license, after, notice, None).await
 }
@@ -107,16 +128,23 @@ pub(super) async fn show(
     console: &Shared,
     visit: &Visit,
     license: &KeyedLicense,
-    after: Option<ActivationId>,
+    after: After,
     notice: Option<&'static str>,
     key: Option<String>,
 ) -> Result<Html<String>, Failure> {
     let (now, found) = (visit.now, &license.detail.license);
-    let page = PageRequest { after, limit: SLOTS };
+    let page = PageRequest { after: after.slot, limit: SLOTS };
     let slots = console.services.activations.list(&found.id, None, &page).await?;
     let filter = EventFilter { license_id: Some(found.id.clone()), ..EventFilter::default() };
     let events = console.services.events.list(&filter, &PageRequest { after: None, limit: EVENTS }).await?;
     let more = slots.next.map(|next| visit.url(&format!("/licenses/{}?slots_after={next}", found.id)));
+    let leases = Leases::of(console, found, after.lease, now).await?;
+    let more_leases =
+        leases.next.as_ref().map(|next| visit.url(&format!("/licenses/{}?leases_after={next}", found.id)));
+    let may = |scope| visit.visitor.as_ref().is_some_and(|visitor| visitor.may(scope));
+    let usage =
+        if may(Scope::UsageRead) { Some(LicenseUsage::of(console, &found.id, now).await?) } else { None };
+    let audit = if may(Scope::AuditRead) { Some(audit(console, &found.id, now).await?) } else { None };
     let title = license_row::name(found);
     render(&LicensePage {
         page: Page::new(visit, title, Section::Licenses).with_notice(notice),
@@ -128,9 +156,22 @@ pub(super) async fn show(
             .into(),
         slots: slots.items.iter().map(|slot| Slot::new(slot, now)).collect(),
         more_slots: more,
+        grants: found.grants.iter().map(|grant| GrantRow::new(grant, now)).collect(),
+        blocks: found.blocks.iter().map(|block| BlockRow::new(block, now)).collect(),
+        leases,
+        more_leases,
+        usage,
+        audit,
         events: events.items.iter().map(|sequenced| Happened::new(&sequenced.event, now)).collect(),
         actions: Action::ALL.into_iter().filter(|action| action.fits(found.state)).collect(),
     })
+}
+
+/// Returns the latest entries of the audit.
+async fn audit(console: &Shared, id: &LicenseId, now: DateTime<Utc>) -> Result<Vec<AuditRow>, Failure> {
+    let filter = AuditFilter { license_id: Some(id.clone()), ..AuditFilter::default() };
+    let found = console.services.access.audit(&filter, &PageRequest { after: None, limit: ENTRIES }).await?;
+    Ok(found.items.iter().map(|audited| AuditRow::new(audited, now)).collect())
 }
 
 impl Facts {
@@ -138,19 +179,10 @@ impl Facts {
         let license = &detail.license;
         let plans = console.services.licenses.plans();
         let plan = plans.version(&license.plan, license.plan_version);
-        let feature = |(name, value): (&str, &FeatureValue)| match value {
-            FeatureValue::Bool(true) => name.to_owned(),
-            FeatureValue::Bool(false) => format!("{name}: off"),
-            FeatureValue::Integer(number) => format!("{name}: {number}"),
-            FeatureValue::String(text) => format!("{name}: {text}"),
+        let feature = |(name, value): (_, &FeatureValue)| match value {
+            FeatureValue::Bool(true) => name,
+            value => format!("{name}: {}", value_text(value)),
         };
-        let grants = license.grants.iter().map(|grant| {
-            let granted = feature((grant.feature().as_str(), grant.value()));
-            match grant.end() {
-                Some(end) => format!("{granted}, until {}", Moment::new(end, now).day),
-                None => granted,
-            }
-        });
         let metadata = license.metadata.as_map().iter().map(|(name, value)| {
             (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         });
@@ -176,14 +208,15 @@ impl Facts {
             external_id: license.external_id.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default(),
             features: plan
                 .map(|plan| {
-                    plan.features.iter().map(|(name, value)| feature((name.as_str(), value))).collect()
+                    plan.features
+                        .iter()
+                        .map(|(name, value)| feature((name.as_str().to_owned(), value)))
+                        .collect()
                 })
                 .unwrap_or_default(),
-            grants: grants.collect(),
             metadata: metadata.collect(),
             validations: grouped(detail.counters.validation_count),
             last_validated: detail.counters.last_validated_at.map(|at| Moment::new(at, now)),
-            blocked: license.blocks.iter().map(|block| block.binding.value().to_owned()).collect(),
             may_change: license.state != LicenseState::Revoked,
         }
     }

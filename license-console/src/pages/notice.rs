@@ -8,6 +8,10 @@ pub(super) fn of_license(done: &str) -> Option<&'static str> {
         "released" => Some("The slot is released."),
         "edit" => Some("The license is changed."),
         "rotate-key" => Some("The license has a new key. The old key is unknown from now on."),
+        "grant" => Some("The feature is granted."),
+        "grant-removed" => Some("The grant is removed."),
+        "block" => Some("It is blocked."),
+        "unblock" => Some("The block is removed."),
         done => Action::parse(done).map(Action::done),
     }
 }

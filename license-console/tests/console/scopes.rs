@@ -18,7 +18,16 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET" | "POST", "/licenses/{id}/edit") | ("GET", "/licenses/{id}/rotate-key") => {
             &[Scope::LicensesRead, Scope::LicensesWrite]
         }
-        ("POST", "/licenses/{id}/rotate-key") => &[Scope::LicensesWrite],
+        ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
+        ("GET" | "POST", "/licenses/{id}/block")
+        | (
+            "POST",
+            "/licenses/{id}/rotate-key"
+            | "/licenses/{id}/grants"
+            | "/licenses/{id}/grants/remove"
+            | "/licenses/{id}/block/ask"
+            | "/licenses/{id}/blocks/{block}/remove",
+        ) => &[Scope::LicensesWrite],
         _ => panic!("a new route: add its scopes for {method} {path}"),
     }
 }
@@ -30,8 +39,12 @@ async fn every_route_needs_its_scopes() {
     for route in routes() {
         let needed = expected(route.method.as_str(), route.path);
         assert_eq!(route.scopes, needed, "{} {}", route.method, route.path);
-        let target =
-            route.path.replace("{id}", &id).replace("{action}", "suspend").replace("{activation}", "act_1");
+        let target = route
+            .path
+            .replace("{id}", &id)
+            .replace("{action}", "suspend")
+            .replace("{activation}", "act_1")
+            .replace("{block}", "blk_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };
         for scope in Scope::ALL {
             let mut browser = app.signed_in(scope).await;

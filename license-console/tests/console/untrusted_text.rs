@@ -1,9 +1,13 @@
 //! Texts that customers and clients set, in pages.
 
+use std::sync::Arc;
+
 use license_core::access::{Scope, TokenName};
 use license_core::catalog::Plan;
 use license_core::command::Command;
-use license_core::license::{CustomerName, ExternalId, Label, Metadata, Reason};
+use license_core::license::{
+    ActivationTarget, Binding, CustomerName, ExternalId, Fingerprint, Grant, Label, Metadata, Reason,
+};
 use license_core::service::{TokenSpec, ValidateRequest};
 use license_core::store::PageRequest;
 use license_core::{LicenseSpec, access::TokenId};
@@ -42,8 +46,13 @@ async fn untrusted_texts_are_escaped() {
             app.services.licenses.execute(&id, &command, None).await.unwrap();
         }
     }
+    let grant = Grant::new("quota", MARKUP).unwrap();
+    app.services.licenses.grant(&id, grant).await.unwrap();
     let reason = Some(Reason::parse(MARKUP).unwrap());
-    app.services.licenses.with_reason(reason).suspend(&id).await.unwrap();
+    let licenses = app.services.licenses.by(&Arc::new(by())).with_reason(reason);
+    let blocked = Binding::Device(Fingerprint::parse(MARKUP).unwrap());
+    licenses.block(&id, ActivationTarget::Binding(blocked)).await.unwrap();
+    licenses.suspend(&id).await.unwrap();
     let name = TokenName::parse(MARKUP).unwrap();
     let spec = TokenSpec { name, scopes: Scope::Admin.into(), expires_at: None };
     let (token, secret) = app.services.access.create(&spec, Scope::Admin.into(), &by()).await.unwrap();
@@ -61,6 +70,8 @@ async fn untrusted_texts_are_escaped() {
         &format!("{license}/reinstate"),
         &format!("{license}/edit"),
         &format!("{license}/rotate-key"),
+        &format!("{license}/block"),
+        "/leases",
     ] {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
@@ -76,6 +87,16 @@ async fn untrusted_texts_are_escaped() {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
     pages.push(browser.post("/console/search", &[("q", MARKUP)]).await);
+    let license = format!("/console{license}");
+    for (path, fields) in [
+        ("block/ask", [("kind", "device"), ("name", MARKUP)]),
+        ("block", [("kind", MARKUP), ("name", MARKUP)]),
+        ("grants", [("feature", MARKUP), ("kind", "text")]),
+        ("edit", [("version", MARKUP), ("plan", MARKUP)]),
+    ] {
+        pages.push(browser.post(&format!("{license}/{path}"), &fields).await);
+    }
+    pages.push(browser.post("/console/leases", &[("request", MARKUP)]).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
     pages.push(browser.post("/console/issue", &[("plan", MARKUP), ("once", MARKUP)]).await);
     let mut escaped = 0;

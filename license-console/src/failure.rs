@@ -106,8 +106,15 @@ impl From<ServiceError> for Failure {
                 let advice = "Start again on the first page.";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "This page belongs to another list", advice)
             }
-            error
-            @ (ServiceError::BatchSize | ServiceError::Usage(_) | ServiceError::SortNotSupported(_)) => {
+            error @ (ServiceError::BatchSize
+            | ServiceError::Usage(_)
+            | ServiceError::SortNotSupported(_)
+            | ServiceError::TokenWithoutScopes
+            | ServiceError::TokenExpiryInPast
+            | ServiceError::TooManyEndpoints
+            | ServiceError::EndpointDisabled
+            | ServiceError::EndpointSettings(_)
+            | ServiceError::Catalog(_)) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "This is not possible", format!("{error}."))
             }
             error => {

@@ -9,14 +9,31 @@ use crate::failure::Failure;
 use crate::theme::Theme;
 use crate::visit::Visit;
 
-/// An entry of the navigation.
+/// A section of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     Overview,
     Licenses,
     Issue,
+    Tokens,
+    Audit,
     /// No entry, for example of a failure.
     None,
+}
+
+/// Entries of the navigation after those of licenses, with the scope that they need.
+const ENTRIES: [(Section, &str, &str, Scope); 2] = [
+    (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),
+    (Section::Audit, "Audit", "/audit", Scope::AuditRead),
+];
+
+/// An entry of the navigation.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) section: Section,
+    pub(crate) label: &'static str,
+    pub(crate) url: String,
+    pub(crate) is_open: bool,
 }
 
 /// The frame around a page.
@@ -100,6 +117,20 @@ impl Page {
 
     pub(crate) fn is_issue(&self) -> bool {
         self.section == Section::Issue
+    }
+
+    /// Returns the other entries of the navigation that the person may open.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        ENTRIES
+            .into_iter()
+            .filter(|(.., scope)| self.may(*scope))
+            .map(|(section, label, path, _)| Entry {
+                section,
+                label,
+                url: self.url(path),
+                is_open: section == self.section,
+            })
+            .collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pages.
 
 pub(crate) mod actions;
+pub(crate) mod audit;
 pub(crate) mod blocks;
 pub(crate) mod edit;
 pub(crate) mod failure;
@@ -16,9 +17,11 @@ pub(crate) mod search;
 pub(crate) mod sign_in;
 pub(crate) mod slots;
 pub(crate) mod theme;
+pub(crate) mod tokens;
 
 mod audit_row;
 mod choice;
+mod confirm;
 mod history;
 mod license_row;
 mod license_usage;

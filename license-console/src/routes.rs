@@ -14,8 +14,8 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, blocks, edit, grants, issue, key, leases, license, licenses, overview, rotate_key, search,
-    sign_in, slots, theme,
+    actions, audit, blocks, edit, grants, issue, key, leases, license, licenses, overview, rotate_key,
+    search, sign_in, slots, theme, tokens,
 };
 
 /// A route of the console for people who are signed in.
@@ -65,6 +65,13 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/licenses/{id}/blocks/{block}/remove" [LicensesWrite] blocks::unblock;
         GET "/leases" [LeasesWrite] leases::ask;
         POST "/leases" [LeasesWrite] leases::issue;
+        GET "/tokens" [TokensWrite] tokens::list;
+        GET "/tokens/new" [TokensWrite] tokens::ask;
+        POST "/tokens" [TokensWrite] tokens::create;
+        GET "/tokens/{token}/revoke" [TokensWrite] tokens::ask_to_revoke;
+        POST "/tokens/{token}/revoke" [TokensWrite] tokens::revoke;
+        POST "/tokens/{token}/end" [TokensWrite] tokens::end;
+        GET "/audit" [AuditRead] audit::list;
     }
 }
 

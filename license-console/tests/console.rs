@@ -19,5 +19,6 @@ mod console {
     mod scopes;
     mod sessions;
     mod sign_in;
+    mod tokens;
     mod untrusted_text;
 }

@@ -2,6 +2,15 @@
 
 use crate::action::Action;
 
+/// Returns the text for a value of `done` in the URL of the list of tokens.
+pub(super) fn of_token(done: &str) -> Option<&'static str> {
+    match done {
+        "revoke" => Some("The token is revoked, and its sessions have ended."),
+        "end" => Some("It has ended."),
+        _ => None,
+    }
+}
+
 /// Returns the text for a value of `done` in the URL of a license.
 pub(super) fn of_license(done: &str) -> Option<&'static str> {
     match done {

@@ -18,6 +18,10 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET" | "POST", "/licenses/{id}/edit") | ("GET", "/licenses/{id}/rotate-key") => {
             &[Scope::LicensesRead, Scope::LicensesWrite]
         }
+        ("GET" | "POST", "/tokens" | "/tokens/{token}/revoke")
+        | ("GET", "/tokens/new")
+        | ("POST", "/tokens/{token}/end") => &[Scope::TokensWrite],
+        ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
         ("GET" | "POST", "/licenses/{id}/block")
         | (
@@ -44,7 +48,8 @@ async fn every_route_needs_its_scopes() {
             .replace("{id}", &id)
             .replace("{action}", "suspend")
             .replace("{activation}", "act_1")
-            .replace("{block}", "blk_1");
+            .replace("{block}", "blk_1")
+            .replace("{token}", "tok_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };
         for scope in Scope::ALL {
             let mut browser = app.signed_in(scope).await;

@@ -72,6 +72,9 @@ async fn untrusted_texts_are_escaped() {
         &format!("{license}/rotate-key"),
         &format!("{license}/block"),
         "/leases",
+        "/tokens",
+        "/tokens/new",
+        "/audit",
     ] {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
@@ -81,6 +84,7 @@ async fn untrusted_texts_are_escaped() {
     );
     for path in [
         &format!("/licenses{typed}"),
+        &format!("/audit?action={MARKUP_URL}"),
         "/licenses?at_limit=%22%3E%3Cscript%3Ealert",
         &format!("/licenses/{id}?done={MARKUP_URL}"),
     ] {
@@ -97,6 +101,8 @@ async fn untrusted_texts_are_escaped() {
         pages.push(browser.post(&format!("{license}/{path}"), &fields).await);
     }
     pages.push(browser.post("/console/leases", &[("request", MARKUP)]).await);
+    pages.push(browser.post("/console/tokens", &[("name", MARKUP), ("admin", "yes")]).await);
+    pages.push(browser.get(&format!("/console/tokens/{}/revoke", token.id)).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
     pages.push(browser.post("/console/issue", &[("plan", MARKUP), ("once", MARKUP)]).await);
     let mut escaped = 0;

@@ -17,12 +17,14 @@ pub(crate) enum Section {
     Issue,
     Tokens,
     Audit,
+    Webhooks,
     /// No entry, for example of a failure.
     None,
 }
 
 /// Entries of the navigation after those of licenses, with the scope that they need.
-const ENTRIES: [(Section, &str, &str, Scope); 2] = [
+const ENTRIES: [(Section, &str, &str, Scope); 3] = [
+    (Section::Webhooks, "Webhooks", "/webhooks", Scope::WebhooksRead),
     (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),
     (Section::Audit, "Audit", "/audit", Scope::AuditRead),
 ];
@@ -105,6 +107,10 @@ impl Page {
 
     pub(crate) fn may_issue_leases(&self) -> bool {
         self.may(Scope::LeasesWrite)
+    }
+
+    pub(crate) fn may_change_webhooks(&self) -> bool {
+        self.may(Scope::WebhooksWrite)
     }
 
     pub(crate) fn is_overview(&self) -> bool {

@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod audit;
 pub(crate) mod blocks;
+pub(crate) mod delivery;
 pub(crate) mod edit;
 pub(crate) mod failure;
 pub(crate) mod grants;
@@ -18,6 +19,8 @@ pub(crate) mod sign_in;
 pub(crate) mod slots;
 pub(crate) mod theme;
 pub(crate) mod tokens;
+pub(crate) mod webhook;
+pub(crate) mod webhooks;
 
 mod audit_row;
 mod choice;
@@ -27,6 +30,7 @@ mod license_row;
 mod license_usage;
 mod notice;
 mod once;
+mod secret;
 mod visible_key;
 
 use axum::http::{StatusCode, header};

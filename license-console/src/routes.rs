@@ -14,8 +14,8 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, edit, grants, issue, key, leases, license, licenses, overview, rotate_key,
-    search, sign_in, slots, theme, tokens,
+    actions, audit, blocks, delivery, edit, grants, issue, key, leases, license, licenses, overview,
+    rotate_key, search, sign_in, slots, theme, tokens, webhook, webhooks,
 };
 
 /// A route of the console for people who are signed in.
@@ -72,6 +72,20 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/tokens/{token}/revoke" [TokensWrite] tokens::revoke;
         POST "/tokens/{token}/end" [TokensWrite] tokens::end;
         GET "/audit" [AuditRead] audit::list;
+        GET "/webhooks" [WebhooksRead] webhooks::list;
+        GET "/webhooks/new" [WebhooksWrite] webhooks::ask;
+        POST "/webhooks" [WebhooksWrite] webhooks::create;
+        GET "/webhooks/{endpoint}" [WebhooksRead] webhook::show;
+        POST "/webhooks/{endpoint}/enable" [WebhooksWrite] webhook::enable;
+        POST "/webhooks/{endpoint}/disable" [WebhooksWrite] webhook::disable;
+        POST "/webhooks/{endpoint}/test" [WebhooksWrite] webhook::test;
+        GET "/webhooks/{endpoint}/rotate-secret" [WebhooksWrite] webhook::ask_to_rotate;
+        POST "/webhooks/{endpoint}/rotate-secret" [WebhooksWrite] webhook::rotate;
+        GET "/webhooks/{endpoint}/delete" [WebhooksWrite] webhook::ask_to_delete;
+        POST "/webhooks/{endpoint}/delete" [WebhooksWrite] webhook::delete;
+        GET "/webhooks/{endpoint}/deliveries/{event}" [WebhooksRead] delivery::show;
+        POST "/webhooks/{endpoint}/deliveries/{event}/replay" [WebhooksWrite] delivery::replay;
+        POST "/webhooks/{endpoint}/replay" [WebhooksWrite] delivery::replay_since;
     }
 }
 

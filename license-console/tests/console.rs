@@ -21,4 +21,5 @@ mod console {
     mod sign_in;
     mod tokens;
     mod untrusted_text;
+    mod webhooks;
 }

@@ -11,6 +11,19 @@ pub(super) fn of_token(done: &str) -> Option<&'static str> {
     }
 }
 
+/// Returns the text for a value of `done` in the URL of a webhook, of its deliveries and of their list.
+pub(super) fn of_webhook(done: &str) -> Option<&'static str> {
+    match done {
+        "enable" => Some("The webhook is enabled."),
+        "disable" => Some("The webhook is disabled."),
+        "delete" => Some("The webhook is deleted."),
+        "test" => Some("A test is sent. Load this page again to see the answer."),
+        "replay-since" => Some("The events are sent again."),
+        "replay" => Some("The event is sent again. Load this page again to see the answer."),
+        _ => None,
+    }
+}
+
 /// Returns the text for a value of `done` in the URL of a license.
 pub(super) fn of_license(done: &str) -> Option<&'static str> {
     match done {

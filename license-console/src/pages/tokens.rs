@@ -11,6 +11,7 @@ use license_core::store::PageRequest;
 use license_core::usage::Day;
 
 use super::confirm::{self, Confirm};
+use super::secret::SecretPage;
 use super::{notice, see_other};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -56,16 +57,6 @@ struct NewTokenPage {
     scopes: Vec<&'static str>,
 }
 
-#[derive(Template)]
-#[template(path = "secret.html")]
-struct TokenCreatedPage<'a> {
-    page: Page,
-    name: &'a str,
-    about: &'static str,
-    secret: &'a str,
-    back: String,
-}
-
 pub(crate) async fn list(
     State(console): State<Console>,
     SignedIn(visit, visitor): SignedIn,
@@ -105,7 +96,7 @@ pub(crate) async fn create(
     let scopes = Scope::ALL.into_iter().filter(|scope| form.is_checked(scope.as_str())).collect();
     let spec = TokenSpec { name, scopes, expires_at };
     let (token, secret) = console.services.access.create(&spec, visitor.scopes, &visitor.actor).await?;
-    let html = render(&TokenCreatedPage {
+    let html = render(&SecretPage {
         page: Page::new(&visit, "Token created", Section::Tokens),
         name: token.name.as_str(),
         about: "This is the token. Copy it: it is shown only here.",

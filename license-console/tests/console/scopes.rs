@@ -21,6 +21,20 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET" | "POST", "/tokens" | "/tokens/{token}/revoke")
         | ("GET", "/tokens/new")
         | ("POST", "/tokens/{token}/end") => &[Scope::TokensWrite],
+        ("GET", "/webhooks" | "/webhooks/{endpoint}" | "/webhooks/{endpoint}/deliveries/{event}") => {
+            &[Scope::WebhooksRead]
+        }
+        ("GET" | "POST", "/webhooks/{endpoint}/rotate-secret" | "/webhooks/{endpoint}/delete")
+        | ("GET", "/webhooks/new")
+        | (
+            "POST",
+            "/webhooks"
+            | "/webhooks/{endpoint}/enable"
+            | "/webhooks/{endpoint}/disable"
+            | "/webhooks/{endpoint}/test"
+            | "/webhooks/{endpoint}/replay"
+            | "/webhooks/{endpoint}/deliveries/{event}/replay",
+        ) => &[Scope::WebhooksWrite],
         ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
         ("GET" | "POST", "/licenses/{id}/block")
@@ -49,7 +63,9 @@ async fn every_route_needs_its_scopes() {
             .replace("{action}", "suspend")
             .replace("{activation}", "act_1")
             .replace("{block}", "blk_1")
-            .replace("{token}", "tok_1");
+            .replace("{token}", "tok_1")
+            .replace("{endpoint}", "whe_1")
+            .replace("{event}", "evt_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };
         for scope in Scope::ALL {
             let mut browser = app.signed_in(scope).await;

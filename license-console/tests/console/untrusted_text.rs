@@ -10,9 +10,11 @@ use license_core::license::{
 };
 use license_core::service::{TokenSpec, ValidateRequest};
 use license_core::store::PageRequest;
+use license_core::webhook::{EndpointId, EndpointSettings, EventSelection};
 use license_core::{LicenseSpec, access::TokenId};
 
 use super::app::{TestApp, by};
+use super::webhooks::settle;
 
 const MARKUP: &str = "\"'><script>alert(1)</script>";
 
@@ -48,6 +50,13 @@ async fn untrusted_texts_are_escaped() {
     }
     let grant = Grant::new("quota", MARKUP).unwrap();
     app.services.licenses.grant(&id, grant).await.unwrap();
+    let settings = EndpointSettings {
+        url: format!("https://example.com/{MARKUP}"),
+        events: EventSelection::All,
+        description: Some(MARKUP.to_owned()),
+        skip_job_events: false,
+    };
+    let webhook = app.services.webhooks.create(settings, None).await.unwrap().endpoint;
     let reason = Some(Reason::parse(MARKUP).unwrap());
     let licenses = app.services.licenses.by(&Arc::new(by())).with_reason(reason);
     let blocked = Binding::Device(Fingerprint::parse(MARKUP).unwrap());
@@ -75,6 +84,10 @@ async fn untrusted_texts_are_escaped() {
         "/tokens",
         "/tokens/new",
         "/audit",
+        "/webhooks",
+        "/webhooks/new",
+        &format!("/webhooks/{}", webhook.id),
+        &format!("/webhooks/{}/delete", webhook.id),
     ] {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
@@ -101,6 +114,12 @@ async fn untrusted_texts_are_escaped() {
         pages.push(browser.post(&format!("{license}/{path}"), &fields).await);
     }
     pages.push(browser.post("/console/leases", &[("request", MARKUP)]).await);
+    let (url, webhooks) = (format!("https://{MARKUP}"), "/console/webhooks");
+    pages.push(browser.post(webhooks, &[("url", &url), ("description", MARKUP), ("events", "all")]).await);
+    pages.push(browser.post(webhooks, &[("url", MARKUP), ("events", MARKUP)]).await);
+    pages.push(browser.get(&format!("/console/webhooks/{}?status={MARKUP_URL}", webhook.id)).await);
+    let delivery = deliver(&app, &webhook.id).await;
+    pages.push(browser.get(&format!("/console/webhooks/{}/deliveries/{delivery}", webhook.id)).await);
     pages.push(browser.post("/console/tokens", &[("name", MARKUP), ("admin", "yes")]).await);
     pages.push(browser.get(&format!("/console/tokens/{}/revoke", token.id)).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
@@ -115,6 +134,13 @@ async fn untrusted_texts_are_escaped() {
 }
 
 const MARKUP_URL: &str = "%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E";
+
+/// Lets the receiver answer with markup, and returns the id of the event.
+async fn deliver(app: &TestApp, endpoint: &EndpointId) -> String {
+    let event = app.services.webhooks.test(endpoint, None).await.unwrap().id;
+    settle(app, 500, MARKUP).await;
+    event.to_string()
+}
 
 async fn link_to(app: &TestApp, token: &TokenId) -> String {
     let (_, link) = app.services.access.create_link(token, Scope::Admin.into(), &by()).await.unwrap();

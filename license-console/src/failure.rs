@@ -3,6 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use license_core::access::Scope;
+use license_core::catalog_command::CatalogDenial;
 use license_core::error::{LeaseError, ServiceError, ValidateError};
 use license_core::service::{AuthError, AuthRefusal};
 use license_core::store::StoreError;
@@ -102,6 +103,16 @@ impl From<ServiceError> for Failure {
                 Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}"), advice)
             }
             ServiceError::LacksScope(scope) => Self::lacks(scope),
+            ServiceError::Catalog(denial) => {
+                let (status, title) = match &denial {
+                    CatalogDenial::NotFound { what, .. } => {
+                        (StatusCode::NOT_FOUND, format!("There is no such {what}"))
+                    }
+                    CatalogDenial::Stale { .. } => (StatusCode::CONFLICT, "The plan has changed meanwhile".to_owned()),
+                    _ => (StatusCode::CONFLICT, "The plan does not allow this".to_owned()),
+                };
+                Self::new(status, title, denial.to_string())
+            }
             ServiceError::SearchCursor => {
                 let advice = "Start again on the first page.";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "This page belongs to another list", advice)
@@ -113,8 +124,7 @@ impl From<ServiceError> for Failure {
             | ServiceError::TokenExpiryInPast
             | ServiceError::TooManyEndpoints
             | ServiceError::EndpointDisabled
-            | ServiceError::EndpointSettings(_)
-            | ServiceError::Catalog(_)) => {
+            | ServiceError::EndpointSettings(_)) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "This is not possible", format!("{error}."))
             }
             error => {

@@ -18,12 +18,14 @@ pub(crate) enum Section {
     Tokens,
     Audit,
     Webhooks,
+    Plans,
     /// No entry, for example of a failure.
     None,
 }
 
 /// Entries of the navigation after those of licenses, with the scope that they need.
-const ENTRIES: [(Section, &str, &str, Scope); 3] = [
+const ENTRIES: [(Section, &str, &str, Scope); 4] = [
+    (Section::Plans, "Plans", "/plans", Scope::CatalogRead),
     (Section::Webhooks, "Webhooks", "/webhooks", Scope::WebhooksRead),
     (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),
     (Section::Audit, "Audit", "/audit", Scope::AuditRead),
@@ -111,6 +113,10 @@ impl Page {
 
     pub(crate) fn may_change_webhooks(&self) -> bool {
         self.may(Scope::WebhooksWrite)
+    }
+
+    pub(crate) fn may_change_plans(&self) -> bool {
+        self.may(Scope::CatalogWrite)
     }
 
     pub(crate) fn is_overview(&self) -> bool {

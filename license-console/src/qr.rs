@@ -20,18 +20,22 @@ impl QrPath {
         let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
         let width = code.width();
         let colors = code.to_colors();
-        let mut path = String::new();
-        for (row, y) in colors.chunks(width).zip(MARGIN..) {
-            let mut x = MARGIN;
-            for run in row.chunk_by(|a, b| a == b) {
-                if run.first() == Some(&Color::Dark) {
-                    path += &format!("M{x} {y}h{0}v1h-{0}z", run.len());
-                }
-                x += run.len();
-            }
-        }
+        let rows = colors.chunks(width).zip(MARGIN..);
+        let path = rows.map(|(row, y)| dark_runs(row, y)).collect();
         Some(Self { size: width + 2 * MARGIN, path })
     }
+}
+
+/// Returns a bar for each run of dark modules in a row.
+fn dark_runs(row: &[Color], y: usize) -> String {
+    let mut x = MARGIN;
+    let bars = row.chunk_by(|a, b| a == b).map(|run| {
+        let (start, width) = (x, run.len());
+        x += width;
+        let is_dark = run.first() == Some(&Color::Dark);
+        if is_dark { format!("M{start} {y}h{width}v1h-{width}z") } else { String::new() }
+    });
+    bars.collect()
 }
 
 #[cfg(test)]

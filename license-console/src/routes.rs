@@ -14,8 +14,8 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, delivery, edit, grants, issue, key, leases, license, licenses, overview,
-    rotate_key, search, sign_in, slots, theme, tokens, webhook, webhooks,
+    actions, audit, blocks, delivery, edit, grants, issue, key, leases, license, licenses, overview, plan,
+    plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, webhook, webhooks,
 };
 
 /// A route of the console for people who are signed in.
@@ -86,6 +86,15 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         GET "/webhooks/{endpoint}/deliveries/{event}" [WebhooksRead] delivery::show;
         POST "/webhooks/{endpoint}/deliveries/{event}/replay" [WebhooksWrite] delivery::replay;
         POST "/webhooks/{endpoint}/replay" [WebhooksWrite] delivery::replay_since;
+        GET "/plans" [CatalogRead] plans::list;
+        GET "/plans.toml" [CatalogRead] plans::download;
+        GET "/plans/{plan}" [CatalogRead] plan::show;
+        GET "/plans/{plan}/edit" [CatalogRead, CatalogWrite] plan_edit::ask;
+        POST "/plans/{plan}/edit" [CatalogRead, CatalogWrite] plan_edit::preview;
+        POST "/plans/{plan}/change" [CatalogWrite] plan_edit::change;
+        GET "/plans/{plan}/archive" [CatalogWrite] plan::ask_to_archive;
+        POST "/plans/{plan}/archive" [CatalogWrite] plan::archive;
+        POST "/plans/{plan}/unarchive" [CatalogWrite] plan::unarchive;
     }
 }
 

@@ -16,6 +16,7 @@ mod console {
     mod lists;
     mod mount;
     mod own_auth;
+    mod plans;
     mod scopes;
     mod sessions;
     mod sign_in;

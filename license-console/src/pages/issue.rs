@@ -117,16 +117,20 @@ fn csv(issued: &[KeyedLicense]) -> String {
 
 impl PlanChoice {
     fn new(plan: &Plan) -> Self {
-        let ends = plan.term.map_or_else(
-            || "never ends".to_owned(),
-            |term| match term.starts {
-                TermStart::Issue => format!("ends after {}", period(term.period)),
-                TermStart::FirstUse => format!("ends {} after its first use", period(term.period)),
-            },
-        );
-        let gives = format!("domains: {}, devices: {}, {ends}", plan.max_domains, plan.max_devices);
-        Self { name: plan.name.clone(), gives }
+        Self { name: plan.name.clone(), gives: gives(plan) }
     }
+}
+
+/// Returns what a plan gives, in words.
+pub(super) fn gives(plan: &Plan) -> String {
+    let ends = plan.term.map_or_else(
+        || "never ends".to_owned(),
+        |term| match term.starts {
+            TermStart::Issue => format!("ends after {}", period(term.period)),
+            TermStart::FirstUse => format!("ends {} after its first use", period(term.period)),
+        },
+    );
+    format!("domains: {}, devices: {}, {ends}", plan.max_domains, plan.max_devices)
 }
 
 fn period(period: Period) -> String {

@@ -24,6 +24,17 @@ pub(super) fn of_webhook(done: &str) -> Option<&'static str> {
     }
 }
 
+/// Returns the text for a value of `done` in the URL of a plan.
+pub(super) fn of_plan(done: &str) -> Option<&'static str> {
+    match done {
+        "edit" => Some("The plan is changed. Sold licenses keep their version."),
+        "edit-all" => Some("The plan is changed. A job moves its licenses to the new version."),
+        "archive" => Some("The plan is archived."),
+        "unarchive" => Some("The plan is sold again."),
+        _ => None,
+    }
+}
+
 /// Returns the text for a value of `done` in the URL of a license.
 pub(super) fn of_license(done: &str) -> Option<&'static str> {
     match done {

@@ -5,19 +5,17 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use chrono::TimeDelta;
 use license_core::access::Scope;
-use license_core::error::ServiceError;
 use license_core::event::EventType;
 use license_core::license::Status;
-use license_core::service::SearchRequest;
-use license_core::store::{EventFilter, LicenseFilter, PageRequest, StoreError};
+use license_core::store::{EventFilter, LicenseFilter, PageRequest};
 use license_core::usage::{Interval, UsageQuery};
 
 use super::history::Happened;
+use super::license_count;
 use crate::chart::Chart;
 use crate::console::{Console, Shared};
 use crate::failure::Failure;
 use crate::filters::Filters;
-use crate::numbers::grouped;
 use crate::page::{Page, Section, render};
 use crate::visit::SignedIn;
 
@@ -66,7 +64,7 @@ pub(crate) async fn overview(
             ("Suspended", Filters::of_status(Status::Suspended)),
             ("At their limit", Filters::full()),
         ] {
-            let value = count(&console, &filters).await?;
+            let value = license_count::of(&console, &filters).await?;
             let url = visit.url(&format!("/licenses?{}", filters.query()));
             shown.numbers.push(Number { label, value, url });
         }
@@ -98,19 +96,6 @@ pub(crate) async fn overview(
         shown.failing_webhooks = failing.map(|endpoint| endpoint.settings.url.clone()).collect();
     }
     render(&shown)
-}
-
-/// Returns the number of licenses, or a dash if counting takes too long.
-async fn count(console: &Shared, filters: &Filters) -> Result<String, Failure> {
-    let request = SearchRequest { limit: 1, ..filters.request() };
-    match console.services.search.search(&request).await {
-        Ok(found) => Ok(found.total.map_or_else(String::new, |total| {
-            let more = if total.exact { "" } else { "+" };
-            grouped(total.count) + more
-        })),
-        Err(ServiceError::Store(StoreError::QueryTooBroad { .. })) => Ok("–".to_owned()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn events(console: &Shared, filter: &EventFilter) -> Result<Vec<Happened>, Failure> {

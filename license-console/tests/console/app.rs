@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use license_console::{Connection, ConsoleOptions};
 use license_core::LicenseSpec;
 use license_core::access::{Actor, Principal, Scope, Scopes, TokenName, TokenSecret};
+use license_core::catalog::{Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::key::Secret;
 use license_core::service::{KeyedLicense, ServiceOptions, Services, TokenSpec};
@@ -36,12 +37,22 @@ impl TestApp {
         Self::with(local(ConsoleOptions::new())).await
     }
 
+    /// Starts with plans that a file manages.
+    pub(crate) async fn with_plans(file: &str, plans: impl IntoIterator<Item = Plan>) -> Self {
+        let plans = PlanCatalog::new(plans).unwrap();
+        Self::start(local(ConsoleOptions::new()), |options| options.plans_of(plans, file)).await
+    }
+
     pub(crate) async fn with(options: ConsoleOptions) -> Self {
+        Self::start(options, |options| options).await
+    }
+
+    async fn start(options: ConsoleOptions, set: impl FnOnce(ServiceOptions) -> ServiceOptions) -> Self {
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
         let service_options = ServiceOptions::new(&secret, Arc::clone(&clock), ChaCha20Rng::seed_from_u64(7));
-        let services =
-            Services::open(Arc::new(MemoryStore::new()) as Arc<dyn license_core::FullStore>, service_options);
+        let store = Arc::new(MemoryStore::new()) as Arc<dyn license_core::FullStore>;
+        let services = Services::open(store, set(service_options));
         let services = services.await.unwrap();
         let console = license_console::router(services.clone(), options);
         let router = Router::new()

@@ -35,6 +35,10 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
             | "/webhooks/{endpoint}/replay"
             | "/webhooks/{endpoint}/deliveries/{event}/replay",
         ) => &[Scope::WebhooksWrite],
+        ("GET", "/plans" | "/plans.toml" | "/plans/{plan}") => &[Scope::CatalogRead],
+        ("GET" | "POST", "/plans/{plan}/edit") => &[Scope::CatalogRead, Scope::CatalogWrite],
+        ("GET" | "POST", "/plans/{plan}/archive")
+        | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
         ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
         ("GET" | "POST", "/licenses/{id}/block")
@@ -64,6 +68,7 @@ async fn every_route_needs_its_scopes() {
             .replace("{activation}", "act_1")
             .replace("{block}", "blk_1")
             .replace("{token}", "tok_1")
+            .replace("{plan}", "none")
             .replace("{endpoint}", "whe_1")
             .replace("{event}", "evt_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };

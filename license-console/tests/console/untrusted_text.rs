@@ -86,6 +86,9 @@ async fn untrusted_texts_are_escaped() {
         "/audit",
         "/webhooks",
         "/webhooks/new",
+        "/plans",
+        "/plans/team",
+        "/plans/team/edit",
         &format!("/webhooks/{}", webhook.id),
         &format!("/webhooks/{}/delete", webhook.id),
     ] {
@@ -120,6 +123,15 @@ async fn untrusted_texts_are_escaped() {
     pages.push(browser.get(&format!("/console/webhooks/{}?status={MARKUP_URL}", webhook.id)).await);
     let delivery = deliver(&app, &webhook.id).await;
     pages.push(browser.get(&format!("/console/webhooks/{}/deliveries/{delivery}", webhook.id)).await);
+    let typed = [("revision", MARKUP), ("features", MARKUP), ("domain_policy", MARKUP)];
+    pages.push(browser.post("/console/plans/team/edit", &typed).await);
+    let features = format!("{{\"tier\":\"{}\"}}", MARKUP.replace('"', "\\\""));
+    let typed = [("max_devices", "3"), ("grace_days", "0"), ("customer_release", "false")];
+    let typed = [&typed[..], &[("features", &features), ("revision", MARKUP)]].concat();
+    pages.push(browser.post("/console/plans/team/edit", &typed).await);
+    pages.push(browser.get(&format!("/console/plans/{MARKUP_URL}")).await);
+    app.services.catalog.create_product("evil", MARKUP).await.unwrap();
+    pages.push(browser.get("/console/plans").await);
     pages.push(browser.post("/console/tokens", &[("name", MARKUP), ("admin", "yes")]).await);
     pages.push(browser.get(&format!("/console/tokens/{}/revoke", token.id)).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);

@@ -108,7 +108,9 @@ impl From<ServiceError> for Failure {
                     CatalogDenial::NotFound { what, .. } => {
                         (StatusCode::NOT_FOUND, format!("There is no such {what}"))
                     }
-                    CatalogDenial::Stale { .. } => (StatusCode::CONFLICT, "The plan has changed meanwhile".to_owned()),
+                    CatalogDenial::Stale { .. } => {
+                        (StatusCode::CONFLICT, "The plan has changed meanwhile".to_owned())
+                    }
                     _ => (StatusCode::CONFLICT, "The plan does not allow this".to_owned()),
                 };
                 Self::new(status, title, denial.to_string())

@@ -38,10 +38,10 @@ async fn send(app: &TestApp, id: &LicenseId, fields: &[(&str, String)]) -> super
 }
 
 fn with(fields: &[(&'static str, String)], changes: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
-    let changed = |name: &str| changes.iter().find(|(other, _)| *other == name);
-    let known = fields
-        .iter()
-        .map(|(name, old)| (*name, changed(name).map_or_else(|| old.clone(), |(_, new)| (*new).to_owned())));
+    let new_value = |name: &str| changes.iter().find(|(other, _)| *other == name);
+    let known = fields.iter().map(|(name, old)| {
+        (*name, new_value(name).map_or_else(|| old.clone(), |(_, new)| (*new).to_owned()))
+    });
     known.collect()
 }
 
@@ -61,18 +61,18 @@ async fn sent_fields_change_the_license() {
     ];
     let reply = send(&app, &id, &with(&fields, &changes)).await;
     reply.assert_redirects(&format!("/console/licenses/{id}?done=edit"));
-    let changed = license(&app, &id).await;
-    assert_eq!(changed.plan, "team");
+    let after = license(&app, &id).await;
+    assert_eq!(after.plan, "team");
     assert_eq!(
-        (changed.max_domains, changed.max_devices),
+        (after.max_domains, after.max_devices),
         (Limit::AtMost(7), Limit::AtMost(9)),
         "a limit that the form did not change follows the plan"
     );
-    assert_eq!(changed.customer_email.as_ref().map(CustomerEmail::as_str), Some("new@example.com"));
-    assert_eq!(changed.customer_name.as_ref().map(CustomerName::as_str), Some("New"));
-    assert_eq!(changed.external_id.as_ref().map(ExternalId::as_str), Some("order-8"));
+    assert_eq!(after.customer_email.as_ref().map(CustomerEmail::as_str), Some("new@example.com"));
+    assert_eq!(after.customer_name.as_ref().map(CustomerName::as_str), Some("New"));
+    assert_eq!(after.external_id.as_ref().map(ExternalId::as_str), Some("order-8"));
     let end: DateTime<Utc> = "2030-02-03T00:00:00Z".parse().unwrap();
-    assert_eq!(changed.expires_at, Some(end));
+    assert_eq!(after.expires_at, Some(end));
 
     let mut browser = app.signed_in(Scope::Admin).await;
     browser.get(reply.header("location")).await.assert_shows(200, "The license is changed.");

@@ -43,7 +43,27 @@ async fn pages_have_no_inline_script_or_style() {
     let app = TestApp::new().await;
     let id = app.issue().await.detail.license.id.to_string();
     let mut browser = app.signed_in(Scope::Admin).await;
-    for path in ["", "/licenses", "/issue", &format!("/licenses/{id}"), &format!("/licenses/{id}/revoke")] {
+    let license = format!("/licenses/{id}");
+    for path in [
+        "",
+        "/licenses",
+        "/issue",
+        &license,
+        &format!("{license}/revoke"),
+        &format!("{license}/edit"),
+        &format!("{license}/rotate-key"),
+        &format!("{license}/block"),
+        "/leases",
+        "/tokens",
+        "/tokens/new",
+        "/audit",
+        "/webhooks",
+        "/webhooks/new",
+        "/plans",
+        "/plans/starter",
+        "/plans/starter/edit",
+        "/plans/starter/archive",
+    ] {
         let reply = browser.get(&format!("/console{path}")).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
         for forbidden in

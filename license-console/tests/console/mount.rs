@@ -29,6 +29,18 @@ async fn links_stay_below_any_prefix() {
             format!("{prefix}/licenses"),
             format!("{prefix}/licenses/{id}"),
             format!("{prefix}/issue"),
+            format!("{prefix}/licenses/{id}/edit"),
+            format!("{prefix}/licenses/{id}/rotate-key"),
+            format!("{prefix}/licenses/{id}/block"),
+            format!("{prefix}/leases"),
+            format!("{prefix}/tokens"),
+            format!("{prefix}/tokens/new"),
+            format!("{prefix}/audit"),
+            format!("{prefix}/webhooks"),
+            format!("{prefix}/webhooks/new"),
+            format!("{prefix}/plans"),
+            format!("{prefix}/plans/starter"),
+            format!("{prefix}/plans/starter/edit"),
         ] {
             let page = browser.get(&target).await;
             assert_eq!(page.status, 200, "{target}");

@@ -41,9 +41,11 @@ fn fields(page: &Reply) -> Vec<(String, String)> {
 }
 
 fn with<'a>(fields: &'a [(String, String)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let changed = |name: &str| changes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
-    let mut all: Vec<_> =
-        fields.iter().map(|(name, value)| (name.as_str(), changed(name).unwrap_or(value.as_str()))).collect();
+    let new_value = |name: &str| changes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
+    let mut all: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), new_value(name).unwrap_or(value.as_str())))
+        .collect();
     all.extend(changes.iter().filter(|(name, _)| !fields.iter().any(|(other, _)| other == name)));
     all
 }
@@ -87,9 +89,9 @@ async fn changed_plan_shows_what_changes_before_it_does() {
     let sent = fields(&preview);
     let reply = browser.post("/console/plans/team/change", &with(&sent, &[("licenses", "new")])).await;
     reply.assert_redirects("/console/plans/team?done=edit");
-    let changed = entry(&app).await;
+    let after = entry(&app).await;
     let expected = Plan::new("team").max_devices(5).feature("tier", "silver").customer_release(true);
-    assert_eq!((changed.current().version, &*changed.current().plan), (2, &expected));
+    assert_eq!((after.current().version, &*after.current().plan), (2, &expected));
     let page = browser.get(reply.header("location")).await;
     page.assert_shows(200, "The plan is changed.");
     page.assert_shows(200, "Max devices: 3 → 5");

@@ -13,8 +13,6 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET", "/licenses" | "/licenses/{id}") | ("POST", "/search" | "/licenses/{id}/key") => {
             &[Scope::LicensesRead]
         }
-        ("GET" | "POST", "/licenses/{id}/{action}" | "/issue")
-        | ("POST", "/licenses/{id}/slots/{activation}/release") => &[Scope::LicensesWrite],
         ("GET" | "POST", "/licenses/{id}/edit") | ("GET", "/licenses/{id}/rotate-key") => {
             &[Scope::LicensesRead, Scope::LicensesWrite]
         }
@@ -41,10 +39,11 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
         ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
-        ("GET" | "POST", "/licenses/{id}/block")
+        ("GET" | "POST", "/licenses/{id}/{action}" | "/issue" | "/licenses/{id}/block")
         | (
             "POST",
-            "/licenses/{id}/rotate-key"
+            "/licenses/{id}/slots/{activation}/release"
+            | "/licenses/{id}/rotate-key"
             | "/licenses/{id}/grants"
             | "/licenses/{id}/grants/remove"
             | "/licenses/{id}/block/ask"

@@ -14,6 +14,7 @@ use license_core::webhook::{EndpointId, EndpointSettings, EventSelection};
 use license_core::{LicenseSpec, access::TokenId};
 
 use super::app::{TestApp, by};
+use super::browser::{Browser, Reply};
 use super::webhooks::settle;
 
 const MARKUP: &str = "\"'><script>alert(1)</script>";
@@ -107,6 +108,34 @@ async fn untrusted_texts_are_escaped() {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
     pages.push(browser.post("/console/search", &[("q", MARKUP)]).await);
+    pages.extend(answers_to_markup(&app, &mut browser, &license, &webhook.id, &token.id).await);
+    pages.push(browser.post("/console/issue", &[("plan", MARKUP), ("once", MARKUP)]).await);
+    // The name of the token is in each page once.
+    let webhook = format!("/webhooks/{}", webhook.id);
+    for path in [&*license, &format!("{license}/edit"), "/tokens", "/audit", &webhook, "/plans/team"] {
+        let page = browser.get(&format!("/console{path}")).await;
+        assert!(page.body.matches("&#60;script&#62;alert").count() >= 2, "{path}: {}", page.body);
+    }
+    let mut escaped = 0;
+    for page in &pages {
+        assert!(!page.body.contains("<script>alert") && !page.body.contains("\"'>"), "{}", page.body);
+        escaped += page.body.matches("&#60;script&#62;alert").count();
+    }
+    // Name of the token in each page, customer, metadata, device, label, reason, feature, order.
+    assert!(escaped >= 25, "the texts are shown: {escaped}");
+}
+
+const MARKUP_URL: &str = "%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E";
+
+/// Types markup into the forms, and returns the pages after them.
+async fn answers_to_markup(
+    app: &TestApp,
+    browser: &mut Browser,
+    license: &str,
+    webhook: &EndpointId,
+    token: &TokenId,
+) -> Vec<Reply> {
+    let mut pages = Vec::new();
     let license = format!("/console{license}");
     for (path, fields) in [
         ("block/ask", [("kind", "device"), ("name", MARKUP)]),
@@ -120,9 +149,9 @@ async fn untrusted_texts_are_escaped() {
     let (url, webhooks) = (format!("https://{MARKUP}"), "/console/webhooks");
     pages.push(browser.post(webhooks, &[("url", &url), ("description", MARKUP), ("events", "all")]).await);
     pages.push(browser.post(webhooks, &[("url", MARKUP), ("events", MARKUP)]).await);
-    pages.push(browser.get(&format!("/console/webhooks/{}?status={MARKUP_URL}", webhook.id)).await);
-    let delivery = deliver(&app, &webhook.id).await;
-    pages.push(browser.get(&format!("/console/webhooks/{}/deliveries/{delivery}", webhook.id)).await);
+    pages.push(browser.get(&format!("/console/webhooks/{webhook}?status={MARKUP_URL}")).await);
+    let delivery = deliver(app, webhook).await;
+    pages.push(browser.get(&format!("/console/webhooks/{webhook}/deliveries/{delivery}")).await);
     let typed = [("revision", MARKUP), ("features", MARKUP), ("domain_policy", MARKUP)];
     pages.push(browser.post("/console/plans/team/edit", &typed).await);
     let features = format!("{{\"tier\":\"{}\"}}", MARKUP.replace('"', "\\\""));
@@ -133,19 +162,10 @@ async fn untrusted_texts_are_escaped() {
     app.services.catalog.create_product("evil", MARKUP).await.unwrap();
     pages.push(browser.get("/console/plans").await);
     pages.push(browser.post("/console/tokens", &[("name", MARKUP), ("admin", "yes")]).await);
-    pages.push(browser.get(&format!("/console/tokens/{}/revoke", token.id)).await);
+    pages.push(browser.get(&format!("/console/tokens/{token}/revoke")).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
-    pages.push(browser.post("/console/issue", &[("plan", MARKUP), ("once", MARKUP)]).await);
-    let mut escaped = 0;
-    for page in &pages {
-        assert!(!page.body.contains("<script>alert") && !page.body.contains("\"'>"), "{}", page.body);
-        escaped += page.body.matches("&#60;script&#62;alert").count();
-    }
-    // Name of the token in each page, customer, metadata, device, label, reason, feature, order.
-    assert!(escaped >= 25, "the texts are shown: {escaped}");
+    pages
 }
-
-const MARKUP_URL: &str = "%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E";
 
 /// Lets the receiver answer with markup, and returns the id of the event.
 async fn deliver(app: &TestApp, endpoint: &EndpointId) -> String {

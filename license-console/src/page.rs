@@ -19,12 +19,14 @@ pub(crate) enum Section {
     Audit,
     Webhooks,
     Plans,
+    Customers,
     /// No entry, for example of a failure.
     None,
 }
 
 /// Entries of the navigation after those of licenses, with the scope that they need.
-const ENTRIES: [(Section, &str, &str, Scope); 4] = [
+const ENTRIES: [(Section, &str, &str, Scope); 5] = [
+    (Section::Customers, "Customers", "/customers", Scope::LicensesRead),
     (Section::Plans, "Plans", "/plans", Scope::CatalogRead),
     (Section::Webhooks, "Webhooks", "/webhooks", Scope::WebhooksRead),
     (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),

@@ -3,6 +3,8 @@
 pub(crate) mod actions;
 pub(crate) mod audit;
 pub(crate) mod blocks;
+pub(crate) mod customer;
+pub(crate) mod customers;
 pub(crate) mod delivery;
 pub(crate) mod edit;
 pub(crate) mod failure;

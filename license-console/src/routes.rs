@@ -14,8 +14,9 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, delivery, edit, grants, issue, key, leases, license, licenses, overview, plan,
-    plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, webhook, webhooks,
+    actions, audit, blocks, customer, customers, delivery, edit, grants, issue, key, leases, license,
+    licenses, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, webhook,
+    webhooks,
 };
 
 /// A route of the console for people who are signed in.
@@ -95,6 +96,12 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         GET "/plans/{plan}/archive" [CatalogWrite] plan::ask_to_archive;
         POST "/plans/{plan}/archive" [CatalogWrite] plan::archive;
         POST "/plans/{plan}/unarchive" [CatalogWrite] plan::unarchive;
+        GET "/customers" [LicensesRead] customers::list;
+        POST "/customers" [LicensesRead] customers::search;
+        POST "/customers/open" [LicensesRead] customers::open;
+        GET "/licenses/{id}/customer" [LicensesRead] customer::show;
+        GET "/licenses/{id}/customer/erase" [LicensesWrite] customer::ask_to_erase;
+        POST "/licenses/{id}/customer/erase" [LicensesWrite] customer::erase;
     }
 }
 

@@ -6,6 +6,7 @@ mod console {
     mod actions;
     mod app;
     mod browser;
+    mod customers;
     mod edit;
     mod grants;
     mod headers;

@@ -65,6 +65,7 @@ struct Facts {
     id: String,
     name: String,
     customer_name: String,
+    has_customer: bool,
     status: &'static str,
     state_reason: String,
     plan: String,
@@ -189,6 +190,7 @@ impl Facts {
         Self {
             id: license.id.to_string(),
             name: license_row::name(license),
+            has_customer: license.customer_email.is_some(),
             customer_name: license
                 .customer_name
                 .as_ref()

@@ -44,6 +44,7 @@ pub(super) fn of_license(done: &str) -> Option<&'static str> {
         "grant" => Some("The feature is granted."),
         "grant-removed" => Some("The grant is removed."),
         "block" => Some("It is blocked."),
+        "erase" => Some("The customer is erased."),
         "unblock" => Some("The block is removed."),
         done => Action::parse(done).map(Action::done),
     }

@@ -32,6 +32,8 @@ async fn links_stay_below_any_prefix() {
             format!("{prefix}/licenses/{id}/edit"),
             format!("{prefix}/licenses/{id}/rotate-key"),
             format!("{prefix}/licenses/{id}/block"),
+            format!("{prefix}/licenses/{id}/customer"),
+            format!("{prefix}/customers"),
             format!("{prefix}/leases"),
             format!("{prefix}/tokens"),
             format!("{prefix}/tokens/new"),

@@ -10,9 +10,9 @@ use super::app::TestApp;
 fn expected(method: &str, path: &str) -> &'static [Scope] {
     match (method, path) {
         ("GET", "/") | ("POST", "/sign-out") => &[],
-        ("GET", "/licenses" | "/licenses/{id}") | ("POST", "/search" | "/licenses/{id}/key") => {
-            &[Scope::LicensesRead]
-        }
+        ("GET", "/licenses" | "/licenses/{id}" | "/licenses/{id}/customer")
+        | ("GET" | "POST", "/customers")
+        | ("POST", "/search" | "/licenses/{id}/key" | "/customers/open") => &[Scope::LicensesRead],
         ("GET" | "POST", "/licenses/{id}/edit") | ("GET", "/licenses/{id}/rotate-key") => {
             &[Scope::LicensesRead, Scope::LicensesWrite]
         }
@@ -39,7 +39,10 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
         ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
-        ("GET" | "POST", "/licenses/{id}/{action}" | "/issue" | "/licenses/{id}/block")
+        (
+            "GET" | "POST",
+            "/licenses/{id}/{action}" | "/issue" | "/licenses/{id}/block" | "/licenses/{id}/customer/erase",
+        )
         | (
             "POST",
             "/licenses/{id}/slots/{activation}/release"

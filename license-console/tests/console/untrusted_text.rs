@@ -51,13 +51,7 @@ async fn untrusted_texts_are_escaped() {
     }
     let grant = Grant::new("quota", MARKUP).unwrap();
     app.services.licenses.grant(&id, grant).await.unwrap();
-    let settings = EndpointSettings {
-        url: format!("https://example.com/{MARKUP}"),
-        events: EventSelection::All,
-        description: Some(MARKUP.to_owned()),
-        skip_job_events: false,
-    };
-    let webhook = app.services.webhooks.create(settings, None).await.unwrap().endpoint;
+    let webhook = webhook(&app).await;
     let reason = Some(Reason::parse(MARKUP).unwrap());
     let licenses = app.services.licenses.by(&Arc::new(by())).with_reason(reason);
     let blocked = Binding::Device(Fingerprint::parse(MARKUP).unwrap());
@@ -82,6 +76,9 @@ async fn untrusted_texts_are_escaped() {
         &format!("{license}/rotate-key"),
         &format!("{license}/block"),
         "/leases",
+        "/customers",
+        &format!("{license}/customer"),
+        &format!("{license}/customer/erase"),
         "/tokens",
         "/tokens/new",
         "/audit",
@@ -90,8 +87,8 @@ async fn untrusted_texts_are_escaped() {
         "/plans",
         "/plans/team",
         "/plans/team/edit",
-        &format!("/webhooks/{}", webhook.id),
-        &format!("/webhooks/{}/delete", webhook.id),
+        &format!("/webhooks/{webhook}"),
+        &format!("/webhooks/{webhook}/delete"),
     ] {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
@@ -108,10 +105,10 @@ async fn untrusted_texts_are_escaped() {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
     pages.push(browser.post("/console/search", &[("q", MARKUP)]).await);
-    pages.extend(answers_to_markup(&app, &mut browser, &license, &webhook.id, &token.id).await);
+    pages.extend(answers_to_markup(&app, &mut browser, &license, &webhook, &token.id).await);
     pages.push(browser.post("/console/issue", &[("plan", MARKUP), ("once", MARKUP)]).await);
     // The name of the token is in each page once.
-    let webhook = format!("/webhooks/{}", webhook.id);
+    let webhook = format!("/webhooks/{webhook}");
     for path in [&*license, &format!("{license}/edit"), "/tokens", "/audit", &webhook, "/plans/team"] {
         let page = browser.get(&format!("/console{path}")).await;
         assert!(page.body.matches("&#60;script&#62;alert").count() >= 2, "{path}: {}", page.body);
@@ -152,6 +149,8 @@ async fn answers_to_markup(
     pages.push(browser.get(&format!("/console/webhooks/{webhook}?status={MARKUP_URL}")).await);
     let delivery = deliver(app, webhook).await;
     pages.push(browser.get(&format!("/console/webhooks/{webhook}/deliveries/{delivery}")).await);
+    pages.push(browser.post("/console/customers", &[("prefix", MARKUP), ("after", MARKUP)]).await);
+    pages.push(browser.post("/console/customers/open", &[("email", MARKUP)]).await);
     let typed = [("revision", MARKUP), ("features", MARKUP), ("domain_policy", MARKUP)];
     pages.push(browser.post("/console/plans/team/edit", &typed).await);
     let features = format!("{{\"tier\":\"{}\"}}", MARKUP.replace('"', "\\\""));
@@ -165,6 +164,17 @@ async fn answers_to_markup(
     pages.push(browser.get(&format!("/console/tokens/{token}/revoke")).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
     pages
+}
+
+/// Adds a webhook with markup.
+async fn webhook(app: &TestApp) -> EndpointId {
+    let settings = EndpointSettings {
+        url: format!("https://example.com/{MARKUP}"),
+        events: EventSelection::All,
+        description: Some(MARKUP.to_owned()),
+        skip_job_events: false,
+    };
+    app.services.webhooks.create(settings, None).await.unwrap().endpoint.id
 }
 
 /// Lets the receiver answer with markup, and returns the id of the event.

@@ -24,6 +24,7 @@ pub(crate) mod sign_in;
 pub(crate) mod slots;
 pub(crate) mod theme;
 pub(crate) mod tokens;
+pub(crate) mod usage;
 pub(crate) mod webhook;
 pub(crate) mod webhooks;
 

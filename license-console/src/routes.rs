@@ -15,8 +15,8 @@ use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
     actions, audit, blocks, customer, customers, delivery, edit, grants, issue, key, leases, license,
-    licenses, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, webhook,
-    webhooks,
+    licenses, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, usage,
+    webhook, webhooks,
 };
 
 /// A route of the console for people who are signed in.
@@ -102,6 +102,8 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         GET "/licenses/{id}/customer" [LicensesRead] customer::show;
         GET "/licenses/{id}/customer/erase" [LicensesWrite] customer::ask_to_erase;
         POST "/licenses/{id}/customer/erase" [LicensesWrite] customer::erase;
+        GET "/usage" [UsageRead] usage::show;
+        GET "/usage.csv" [UsageRead] usage::download;
     }
 }
 

@@ -23,5 +23,6 @@ mod console {
     mod sign_in;
     mod tokens;
     mod untrusted_text;
+    mod usage;
     mod webhooks;
 }

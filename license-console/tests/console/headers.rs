@@ -60,6 +60,7 @@ async fn pages_have_no_inline_script_or_style() {
         "/tokens",
         "/tokens/new",
         "/audit",
+        "/usage",
         "/webhooks",
         "/webhooks/new",
         "/plans",

@@ -38,6 +38,7 @@ async fn links_stay_below_any_prefix() {
             format!("{prefix}/tokens"),
             format!("{prefix}/tokens/new"),
             format!("{prefix}/audit"),
+            format!("{prefix}/usage"),
             format!("{prefix}/webhooks"),
             format!("{prefix}/webhooks/new"),
             format!("{prefix}/plans"),

@@ -37,6 +37,7 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET" | "POST", "/plans/{plan}/edit") => &[Scope::CatalogRead, Scope::CatalogWrite],
         ("GET" | "POST", "/plans/{plan}/archive")
         | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
+        ("GET", "/usage" | "/usage.csv") => &[Scope::UsageRead],
         ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
         (

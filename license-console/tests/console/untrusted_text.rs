@@ -82,6 +82,7 @@ async fn untrusted_texts_are_escaped() {
         "/tokens",
         "/tokens/new",
         "/audit",
+        "/usage?by=device",
         "/webhooks",
         "/webhooks/new",
         "/plans",
@@ -151,6 +152,7 @@ async fn answers_to_markup(
     pages.push(browser.get(&format!("/console/webhooks/{webhook}/deliveries/{delivery}")).await);
     pages.push(browser.post("/console/customers", &[("prefix", MARKUP), ("after", MARKUP)]).await);
     pages.push(browser.post("/console/customers/open", &[("email", MARKUP)]).await);
+    pages.push(browser.get(&format!("/console/usage?by={MARKUP_URL}&days={MARKUP_URL}")).await);
     let typed = [("revision", MARKUP), ("features", MARKUP), ("domain_policy", MARKUP)];
     pages.push(browser.post("/console/plans/team/edit", &typed).await);
     let features = format!("{{\"tier\":\"{}\"}}", MARKUP.replace('"', "\\\""));

@@ -115,6 +115,10 @@ impl Page {
         self.may(Scope::LeasesWrite)
     }
 
+    pub(crate) fn may_read_webhooks(&self) -> bool {
+        self.may(Scope::WebhooksRead)
+    }
+
     pub(crate) fn may_change_webhooks(&self) -> bool {
         self.may(Scope::WebhooksWrite)
     }

@@ -7,6 +7,7 @@ pub(crate) mod customer;
 pub(crate) mod customers;
 pub(crate) mod delivery;
 pub(crate) mod edit;
+pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod grants;
 pub(crate) mod issue;

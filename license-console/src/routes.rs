@@ -14,7 +14,7 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, customer, customers, delivery, edit, grants, issue, key, leases, license,
+    actions, audit, blocks, customer, customers, delivery, edit, event, grants, issue, key, leases, license,
     licenses, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, usage,
     webhook, webhooks,
 };
@@ -104,6 +104,7 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/licenses/{id}/customer/erase" [LicensesWrite] customer::erase;
         GET "/usage" [UsageRead] usage::show;
         GET "/usage.csv" [UsageRead] usage::download;
+        GET "/events/{event}" [WebhooksRead] event::show;
     }
 }
 

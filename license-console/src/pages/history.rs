@@ -8,6 +8,7 @@ use crate::moment::Moment;
 /// An event in words.
 #[derive(Clone, Debug)]
 pub(crate) struct Happened {
+    pub(crate) id: String,
     pub(crate) at: Moment,
     pub(crate) what: &'static str,
     /// Such as the name of a domain, or a reason.
@@ -23,6 +24,7 @@ impl Happened {
         let details = ["/activation/name", "/block/name", "/kind", "/endpoint/url", "/reason"].map(text);
         let details: Vec<_> = details.into_iter().filter(|text| !text.is_empty()).collect();
         Self {
+            id: event.id().to_string(),
             at: Moment::new(event.at, now),
             what: words(event.event_type),
             detail: details.join(": "),

@@ -19,9 +19,13 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET" | "POST", "/tokens" | "/tokens/{token}/revoke")
         | ("GET", "/tokens/new")
         | ("POST", "/tokens/{token}/end") => &[Scope::TokensWrite],
-        ("GET", "/webhooks" | "/webhooks/{endpoint}" | "/webhooks/{endpoint}/deliveries/{event}") => {
-            &[Scope::WebhooksRead]
-        }
+        (
+            "GET",
+            "/events/{event}"
+            | "/webhooks"
+            | "/webhooks/{endpoint}"
+            | "/webhooks/{endpoint}/deliveries/{event}",
+        ) => &[Scope::WebhooksRead],
         ("GET" | "POST", "/webhooks/{endpoint}/rotate-secret" | "/webhooks/{endpoint}/delete")
         | ("GET", "/webhooks/new")
         | (

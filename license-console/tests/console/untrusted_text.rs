@@ -162,6 +162,7 @@ async fn answers_to_markup(
     pages.push(browser.get(&format!("/console/plans/{MARKUP_URL}")).await);
     app.services.catalog.create_product("evil", MARKUP).await.unwrap();
     pages.push(browser.get("/console/plans").await);
+    pages.push(browser.get(&format!("/console/events/{delivery}")).await);
     pages.push(browser.post("/console/tokens", &[("name", MARKUP), ("admin", "yes")]).await);
     pages.push(browser.get(&format!("/console/tokens/{token}/revoke")).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);

@@ -48,6 +48,29 @@ async fn status(app: &TestApp, id: &EndpointId) -> DeliveryStatus {
 }
 
 #[tokio::test]
+async fn event_of_a_license_leads_to_its_deliveries() {
+    let app = TestApp::new().await;
+    let webhook = endpoint(&app).await.id;
+    let id = app.issue().await.detail.license.id.clone();
+    settle(&app, 500, "out of order").await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let page = browser.get(&format!("/console/licenses/{id}")).await;
+    let (_, link) = page.body.split_once("href=\"/console/events/").unwrap();
+    let event = link.split_once('"').unwrap().0;
+    let page = browser.get(&format!("/console/events/{event}")).await;
+    page.assert_shows(200, "https://example.com/hook");
+    let delivery = format!("/console/webhooks/{webhook}/deliveries/{event}");
+    page.assert_shows(200, &format!("href=\"{delivery}\""));
+    browser.get(&delivery).await.assert_shows(200, "out of order");
+    app.services.webhooks.delete(&webhook).await.unwrap();
+    browser.get(&format!("/console/events/{event}")).await.assert_shows(200, "No webhook has this event.");
+    browser.get("/console/events/x").await.assert_shows(404, "There is no such page");
+    let mut reader = app.signed_in(Scope::LicensesRead).await;
+    let page = reader.get(&format!("/console/licenses/{id}")).await;
+    assert!(page.status == 200 && !page.body.contains("/console/events/"), "it needs another scope");
+}
+
+#[tokio::test]
 async fn added_webhook_shows_its_secret_once() {
     let app = TestApp::new().await;
     let mut browser = app.signed_in(Scope::Admin).await;

@@ -272,7 +272,7 @@ mod postgres {
         let store = connect(&database, &options()).await;
         let new = license(1);
         let mut raw = database.connect().await;
-        let clear = "TRUNCATE licenses, activations, license_counters, events, validations, rollups, journal, idempotency_keys";
+        let clear = "TRUNCATE licenses, leases, activations, license_counters, events, validations, rollups, journal, idempotency_keys";
         for broken in BROKEN {
             raw.execute(clear).await.expect("empty");
             fill(&store, &new).await;

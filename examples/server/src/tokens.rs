@@ -34,7 +34,8 @@ pub(crate) struct CreateArgs {
     name: TokenName,
 
     /// Comma-separated scopes: licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write,
-    /// tokens:write, audit:read, catalog:read, catalog:write, admin
+    /// tokens:write, audit:read, catalog:read, catalog:write, leases:write, keys:write,
+    /// admin
     #[arg(long, value_parser = Scopes::parse)]
     scopes: Scopes,
 

@@ -77,7 +77,7 @@ impl Contract {
 }
 
 /// Ends of the paths of calls whose errors have `valid: false`.
-const WITH_KEY: [&str; 5] =
+pub(crate) const WITH_KEY: [&str; 5] =
     ["/validate", "/deactivate", "/activations/list", "/api/v1/leases", "/leases/release"];
 
 /// Checks status, headers, content type, code and body of a response. Responses of a host app are skipped.

@@ -23,7 +23,8 @@ impl AuditRow {
     pub(super) fn new(Audited { entry, .. }: &Audited, now: DateTime<Utc>) -> Self {
         let change = |(name, change): (&String, &Value)| {
             let side = |side: &str| change.get(side).map_or_else(|| "none".to_owned(), text);
-            format!("{name}: {} → {}", side("before"), side("after"))
+            let (before, after) = (side("before"), side("after"));
+            (before != after).then(|| format!("{name}: {before} → {after}"))
         };
         let token = entry.token_id.as_ref().map(ToString::to_string);
         Self {
@@ -32,7 +33,7 @@ impl AuditRow {
             action: entry.action.clone(),
             license_id: entry.license_id.as_ref().map(ToString::to_string),
             other_id: token.or_else(|| entry.endpoint_id.as_ref().map(ToString::to_string)),
-            changes: entry.changes.iter().map(change).collect(),
+            changes: entry.changes.iter().filter_map(change).collect(),
             reason: entry.reason.as_ref().map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
         }
     }

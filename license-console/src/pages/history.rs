@@ -58,6 +58,8 @@ fn words(event_type: EventType) -> &'static str {
         EventType::LicenseOverLimit => "Beyond the limit",
         EventType::ActivationBlocked => "Blocked",
         EventType::ActivationUnblocked => "Block removed",
+        EventType::LeaseIssued => "Lease issued",
+        EventType::LeaseReleased => "Lease ended",
         other => other.as_str(),
     }
 }

@@ -41,7 +41,8 @@ pub(super) fn of(plan: &Plan) -> Vec<PlanField> {
     let field = |(name, value): (String, Value)| PlanField {
         label: label(&name),
         text: text(&value),
-        is_switch: value.is_boolean(),
+        // Exempt hosts can be a list too.
+        is_switch: value.is_boolean() && name != "exempt_hosts",
         name,
     };
     fields.map(field).collect()

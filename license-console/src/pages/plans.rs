@@ -54,7 +54,7 @@ pub(crate) async fn list(
     })
 }
 
-/// Returns the file that `--plans` and `license-server plans apply` read.
+/// Returns the file that `--plans` and `license-server catalog apply` read.
 pub(crate) async fn download(State(console): State<Console>) -> Result<Response, Failure> {
     let catalog = console.services.catalog.reload().await?;
     let text = catalog.to_toml().map_err(|error| {

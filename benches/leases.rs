@@ -198,8 +198,11 @@ async fn main() {
         return;
     }
     let Some(database) = TestDatabase::new().await else { return };
-    let connect = async || PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
-    let store: Arc<dyn FullStore> = Arc::new(connect().await.expect("a store"));
-    calls("PostgreSQL", Arc::clone(&store)).await;
-    rotations("PostgreSQL", store, many).await;
+    let connect = async || {
+        let options = PostgresOptions::default();
+        PostgresStore::connect(&database.url(), &options).await.expect("a store")
+    };
+    // Each engine closes its store.
+    calls("PostgreSQL", Arc::new(connect().await)).await;
+    rotations("PostgreSQL", Arc::new(connect().await), many).await;
 }

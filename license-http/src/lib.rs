@@ -50,6 +50,7 @@ mod limits;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod problem;
+mod revocation_lists;
 mod routes;
 mod state;
 #[cfg(feature = "webhooks")]

@@ -19,6 +19,7 @@ use super::schema::{
     named, nullable, object, one_of, open_object, selectable_events, string, text, time, token, whole, with,
 };
 use crate::problem::{ProblemJson, Refusal};
+use crate::revocation_lists::Revocations;
 use crate::routes;
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
@@ -32,7 +33,6 @@ use crate::routes::health::{HealthJson, Readiness};
 use crate::routes::jobs::JobJson;
 use crate::routes::leases::{IssuedLease, LeaseJson, NotReturned, ReturnedLease};
 use crate::routes::products::{DeletedProduct, ProductJson};
-use crate::routes::revocations::Revocations;
 use crate::routes::signing_keys::SigningKeyList;
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{OverviewJson, RollupJson};

@@ -20,7 +20,7 @@ use license_core::catalog::{Plan, PlanCatalog};
 use license_core::clock::{Clock, SystemClock};
 use license_core::key::Secret;
 use license_core::license::{CustomerEmail, LicenseId};
-use license_core::service::{ImportOptions, Issued, LeaseRequest, ValidateRequest};
+use license_core::service::{ImportOptions, LeaseAnswer, LeaseRequest, ValidateRequest};
 use license_core::store::FullStore;
 use license_store::engine::Engine;
 use license_store::memory::MemoryStore;
@@ -56,7 +56,7 @@ async fn validate(engine: &Engine, key: &str, device: &str) {
 
 async fn lease(engine: &Engine, key: &str, device: &str) {
     let lease = LeaseRequest { validation: request(key, device), days: None };
-    assert!(matches!(engine.leases.issue(&lease).await, Ok(Issued::Lease(_))));
+    assert!(matches!(engine.leases.issue(&lease).await, Ok(LeaseAnswer::Lease(_))));
 }
 
 /// Measures calls in turns, so that they meet the same machine.

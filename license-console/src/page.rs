@@ -58,7 +58,7 @@ pub(crate) struct Page {
     pub(crate) notice: Option<&'static str>,
 }
 
-/// The person who is signed in.
+/// The signed-in person.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) name: String,

@@ -137,7 +137,7 @@ pub enum Reads {
     Domains,
     /// All wildcards.
     Wildcards,
-    /// The device of the lease with this id.
+    /// The device of the lease with this id, and the domains of all leases of that device.
     OfLease(LeaseId),
     /// Devices whose leases were handed back and are over at this time, at most
     /// [`limits::RELEASED_AT_ONCE`](crate::limits::RELEASED_AT_ONCE).
@@ -273,6 +273,9 @@ pub struct CommandContext {
     pub now: DateTime<Utc>,
     /// The version that the license must still have; `None` is any.
     pub expected_version: Option<u64>,
+    /// The digest of the key that the license must still have; `None` is any. A key can be replaced after the license
+    /// was found by it.
+    pub expected_key: Option<KeyDigest>,
     /// The actor for the audit; `None` if the command is not audited, such as one of a validation.
     pub by: Option<Arc<Actor>>,
     /// The idempotency key of the request, if any. It must be stored in the commit of the change.
@@ -284,6 +287,14 @@ pub struct CommandContext {
     pub job: Option<BulkJobId>,
     /// The keys of trial digests.
     pub trials: TrialKeys,
+}
+
+impl CommandContext {
+    /// Returns the context of a caller that names the license by its key.
+    #[must_use]
+    pub fn of_key(self, digest: KeyDigest) -> Self {
+        Self { expected_key: Some(digest), ..self }
+    }
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -393,6 +404,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         && expected != view.license.version
     {
         return denied(Denial::Stale { version: view.license.version });
+    }
+    if context.expected_key.is_some_and(|expected| expected != view.license.key_digest) {
+        return denied(Denial::KeyReplaced);
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
     let View { license, activations, eviction_candidates, used_key: _, trial_claims, leases, lease_usage } =

@@ -26,6 +26,7 @@ mod key_formats;
 mod leases;
 mod licenses;
 mod limit_throttle;
+mod list_times;
 mod revocations;
 mod search;
 mod sessions;
@@ -62,7 +63,7 @@ pub use customer_activations::{CustomerActivation, CustomerActivations, ListRequ
 pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
-pub use leases::{HandedBack, Issued, LeaseLimit, LeaseRequest, LeaseService, SignedLease};
+pub use leases::{HandedBack, LeaseAnswer, LeaseLimit, LeaseRequest, LeaseService, SignedLease};
 pub use licenses::{KeyedLicense, LicenseService};
 pub use revocations::RevocationList;
 pub use search::{FoundLicenses, SearchRequest, SearchService};
@@ -209,7 +210,7 @@ impl Services {
                 signing: signing.clone(),
                 clock: clock.clone(),
                 context: context.clone(),
-                last_lists: Arc::default(),
+                list_times: Arc::default(),
             },
             clock,
             licenses_store: licenses,

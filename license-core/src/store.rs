@@ -80,8 +80,8 @@ pub use trial_claims::TrialClaims;
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{
-    DeliveryBacklog, DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
-    WebhookStore, take_turns,
+    DeliveryBacklog, DeliveryDetail, DeliveryLeaseRequest, LeasedDeliveries, LeasedDelivery, Replay,
+    Replayed, WebhookStore, take_turns,
 };
 
 #[cfg(any(test, feature = "mock"))]

@@ -71,7 +71,7 @@ macro_rules! with_ports {
                     &self, id: &EndpointId, command: &EndpointCommand, context: &EndpointContext
                 ) -> EndpointOutcome;
                 async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> bool;
-                async fn lease_deliveries(&self, request: &LeaseRequest) -> LeasedDeliveries;
+                async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> LeasedDeliveries;
                 async fn settle(&self, settlement: &Settlement) -> Settled;
                 async fn return_delivery(
                     &self, delivery: &Delivery, token: LeaseToken, now: DateTime<Utc>

@@ -53,6 +53,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         plans: Arc::new(plans()),
         now: now(),
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use license_core::license::{Lease, LeaseEnd, LeaseId, License};
-use license_core::service::{Issued, LeaseLimit};
+use license_core::service::{LeaseAnswer, LeaseLimit};
 use license_core::store::PageRequest;
 
 use crate::console::{Console, Shared};
@@ -108,9 +108,9 @@ pub(crate) async fn issue(
         text.parse::<u32>().ok().filter(|days| *days > 0).ok_or("must be a whole number of at least 1")
     })?;
     let lease = match console.services.leases.issue_by_code(code, days, &visitor.actor).await? {
-        Issued::Lease(lease) => lease,
-        Issued::NotFound => return Err(Failure::unknown_key()),
-        Issued::Denied(denied) => return Err(Failure::denied(denied.reason())),
+        LeaseAnswer::Lease(lease) => lease,
+        LeaseAnswer::NotFound => return Err(Failure::unknown_key()),
+        LeaseAnswer::Denied(denied) => return Err(Failure::denied(denied.reason())),
     };
     let limited = lease.limited_by.as_ref().map(|limit| match limit {
         LeaseLimit::Plan => "The plan allows fewer days than you asked for.",

@@ -78,14 +78,8 @@ pub(crate) async fn ask_for_link(
     visit: Visit,
     Query(query): Query,
 ) -> Result<Response, Failure> {
-    check_transport(&visit)?;
-    check_attempts(&console, &visit)?;
     let secret = query.text("code").unwrap_or_default();
-    let found = console.services.access.check_link(secret).await?;
-    let Checked::Active(link) = found else { return Err(unusable_link(&console, &visit)) };
-    if is_excluded(&console, &link) {
-        return Err(unusable_link(&console, &visit));
-    }
+    let link = usable_link(&console, &visit, secret).await?;
     let (name, scopes) = (link.name.as_str(), link.scopes.to_string().replace(',', ", "));
     Ok(render(&LinkPage { page: page(&visit), name, scopes, secret })?.into_response())
 }
@@ -95,13 +89,8 @@ pub(crate) async fn open_link(
     visit: Visit,
     form: Form,
 ) -> Result<Response, Failure> {
-    check_transport(&visit)?;
-    check_attempts(&console, &visit)?;
     let secret = form.text("code").unwrap_or_default();
-    let found = console.services.access.check_link(secret).await?;
-    if matches!(&found, Checked::Active(link) if is_excluded(&console, link)) {
-        return Err(unusable_link(&console, &visit));
-    }
+    usable_link(&console, &visit, secret).await?;
     match console.services.access.sign_in_by_link(secret, visit.request.clone()).await? {
         SignIn::Opened(_, secret) => opened(&console, &visit, &secret).await,
         SignIn::Expired | SignIn::Revoked | SignIn::Unknown => Err(unusable_link(&console, &visit)),
@@ -155,6 +144,16 @@ fn check_attempts(console: &Shared, visit: &Visit) -> Result<(), Failure> {
     let Some(wait) = console.failures.wait(visit.connection.network(), visit.now) else { return Ok(()) };
     let advice = format!("Try again in {} seconds.", wait.num_seconds() + 1);
     Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts", advice))
+}
+
+/// Returns the link with this secret, within the limits of the caller.
+async fn usable_link(console: &Shared, visit: &Visit, secret: &str) -> Result<ApiToken, Failure> {
+    check_transport(visit)?;
+    check_attempts(console, visit)?;
+    match console.services.access.check_link(secret).await? {
+        Checked::Active(link) if !is_excluded(console, &link) => Ok(link),
+        _ => Err(unusable_link(console, visit)),
+    }
 }
 
 fn unusable_link(console: &Shared, visit: &Visit) -> Failure {

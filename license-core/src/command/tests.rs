@@ -99,6 +99,7 @@ fn context() -> CommandContext {
         plans: plans().into(),
         now: now(),
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

@@ -7,7 +7,7 @@ use license_verify::{LicenseFile, ReleaseCode, RequestCode};
 
 use super::clock::ClockService;
 use super::context::ServiceContext;
-use super::revocations::LastLists;
+use super::list_times::ListTimes;
 use super::signing::SigningService;
 use super::validation::{ValidateRequest, plan_unknown};
 use crate::access::{Actor, Principal};
@@ -59,7 +59,7 @@ pub enum LeaseLimit {
 
 /// The answer to a request for a lease.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Issued {
+pub enum LeaseAnswer {
     /// The lease.
     Lease(Box<SignedLease>),
     /// No license has this key.
@@ -76,7 +76,7 @@ pub struct LeaseService {
     pub(super) signing: SigningService,
     pub(super) clock: ClockService,
     pub(super) context: Arc<ServiceContext>,
-    pub(super) last_lists: Arc<LastLists>,
+    pub(super) list_times: Arc<ListTimes>,
 }
 
 partial_debug!(LeaseService { leases, licenses, signing, context });
@@ -87,7 +87,7 @@ impl LeaseService {
     /// # Errors
     /// Returns [`ValidateError`] as a validation does, and [`ValidateError::ClockImplausible`] while the clock of this
     /// node is implausible. Returns [`ServiceError::Signer`] if the signer fails: a repeated request renews the lease.
-    pub async fn issue(&self, request: &LeaseRequest<'_>) -> Result<Issued, LeaseError> {
+    pub async fn issue(&self, request: &LeaseRequest<'_>) -> Result<LeaseAnswer, LeaseError> {
         self.issue_to(request, None, None).await
     }
 
@@ -102,7 +102,7 @@ impl LeaseService {
         code: &str,
         days: Option<u32>,
         actor: &Arc<Actor>,
-    ) -> Result<Issued, LeaseError> {
+    ) -> Result<LeaseAnswer, LeaseError> {
         let code = RequestCode::parse(code).map_err(LeaseError::RequestCode)?;
         let validation = ValidateRequest {
             key: &code.key,
@@ -119,7 +119,7 @@ impl LeaseService {
         LeaseRequest { validation: request, days }: &LeaseRequest<'_>,
         nonce: Option<String>,
         by: Option<Arc<Actor>>,
-    ) -> Result<Issued, LeaseError> {
+    ) -> Result<LeaseAnswer, LeaseError> {
         let key = self.context.read_key(request.key).map_err(ValidateError::from)?;
         let claim = request.claim()?;
         let client = request.client.and_then(Client::new);
@@ -127,7 +127,7 @@ impl LeaseService {
         let _running = self.context.barrier.begin();
         let now = self.clock.plausible_now().ok_or(ValidateError::ClockImplausible)?;
         let Some(snapshot) = self.licenses.find_by_key(&digest, &claim).await? else {
-            return Ok(Issued::NotFound);
+            return Ok(LeaseAnswer::NotFound);
         };
         let id = &snapshot.license().id;
         let new = NewLease {
@@ -137,25 +137,27 @@ impl LeaseService {
             signer: self.signing.lease_signer()?,
             issuer: self.signing.issuer().to_owned(),
         };
-        let context = self.context.command(now, None, by);
-        let (issued, outcome) = match self.execute(id, new, &context).await? {
+        let context = self.context.command(now, None, by).of_key(digest);
+        let (answer, outcome) = match self.execute(id, new, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 let lease = self.leases.find_lease(&LeaseId::new(id, license.last_event)).await?;
                 let missing = || StoreError::Contended { source: "the lease was pruned".into() };
                 let lease = self.sign(lease.ok_or_else(missing)?, license, *days).await?;
-                (Issued::Lease(Box::new(lease)), ValidationOutcome::Valid)
+                (LeaseAnswer::Lease(Box::new(lease)), ValidationOutcome::Valid)
             }
             CommandOutcome::NotActivated(denied) => {
                 let outcome = ValidationOutcome::Denied(denied.code());
-                (Issued::Denied(denied), outcome)
+                (LeaseAnswer::Denied(denied), outcome)
             }
+            // The snapshot was outdated: another node has replaced the license key.
+            CommandOutcome::Denied(Denial::KeyReplaced) => return Ok(LeaseAnswer::NotFound),
             CommandOutcome::Denied(Denial::SigningKeyInactive) => return Err(key_is_replaced().into()),
             CommandOutcome::Denied(denial) => return Err(plan_unknown(id, denial).into()),
         };
         let validation = Validation::new(id.clone(), now, outcome, claim.of_slots());
         let location = request.location.cloned();
         self.licenses.record(&[Validation { location, client, ..validation }], None).await?;
-        Ok(issued)
+        Ok(answer)
     }
 
     /// Executes the command. If another node replaced the signing key, repeats it with the active one.
@@ -239,8 +241,7 @@ impl LeaseService {
         let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
         let license_id = id.license_id().ok_or_else(not_found)?;
         let now = self.context.now();
-        let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
-        let context = self.context.command(now, None, Some(by));
+        let context = self.context.command(now, None, Some(Arc::new(actor)));
         let command = Command::ReturnLease(id.clone());
         let license = match self.context.execute(&*self.licenses, &license_id, &command, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,

@@ -1,6 +1,6 @@
 //! One license as a single value, for stores without tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -260,8 +260,11 @@ impl LicenseRecord {
                 domains.filter(|detail| is_wildcard(&detail.activation.binding)).collect()
             }
             Reads::OfLease(id) => {
-                let device = self.leases.get(id).and_then(|lease| self.activations.get(&lease.device));
-                device.into_iter().collect()
+                let device = self.leases.get(id).map(|lease| &lease.device);
+                let of_device = self.leases.iter().filter(|lease| Some(&lease.device) == device);
+                let ids: BTreeSet<_> =
+                    of_device.filter_map(|lease| lease.domain.as_ref()).chain(device).collect();
+                ids.into_iter().filter_map(|id| self.activations.get(id)).collect()
             }
             Reads::Returned(now) => {
                 let returned = self.activations().filter(|ActivationDetail { activation, .. }| {

@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::error::ImportLineError;
+use super::error::{ImportLineError, Rejection};
 use super::row_slots::RowSlots;
-use super::validate_row::Rejection;
 use crate::license::{ActivationId, Lease, License};
 
 /// The leases of one license, with the numbers of their lines.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::batch::ImportedLicense;
-use super::error::ImportLineError;
+use super::error::{ImportLineError, Rejection};
 use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
 use super::row_leases::RowLeases;
@@ -31,9 +31,6 @@ pub(crate) struct Rules<'a> {
     pub(crate) over_limit: bool,
     pub(crate) events: bool,
 }
-
-/// The number of the rejected line of an activation or lease, or `None` for the line of the license, and the error.
-pub(crate) type Rejection = (Option<u64>, ImportLineError);
 
 /// Builds the license with this id and key from its line and the lines of its activations and leases. Pure.
 ///

@@ -168,6 +168,7 @@ pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
         plans: plans().into(),
         now,
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

@@ -197,7 +197,7 @@ impl Layer for Mutant {
         self.inner.execute_endpoint(id, &command, &context).await
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
+    async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> Result<LeasedDeliveries> {
         let mut request = *request;
         if self.flaw == Flaw::LeasesForNoTime {
             request.lease_until = request.now;

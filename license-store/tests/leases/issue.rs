@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use license_core::access::AuditFilter;
 use license_core::error::{LeaseError, ValidateError};
-use license_core::service::{Issued, LeaseLimit};
+use license_core::service::{LeaseAnswer, LeaseLimit};
 use license_core::store::PageRequest;
 use license_core::usage::UsageQuery;
 use license_core::validation::DenialCode;
@@ -87,7 +87,7 @@ async fn shorter_lease_says_which_rule_made_it_so() {
 async fn denied_lease_takes_no_slot_and_is_counted() {
     let server = server().await;
     let license = server.license("online").await;
-    let Issued::Denied(denied) = server.ask(&license, "a", None).await else { panic!("a lease") };
+    let LeaseAnswer::Denied(denied) = server.ask(&license, "a", None).await else { panic!("a lease") };
     assert_eq!(denied.code(), DenialCode::OfflineNotAllowed);
     let detail = server.services.licenses.get(&license.id).await.expect("a license").detail;
     assert_eq!((detail.license.devices_used, detail.license.leased_until), (0, None));
@@ -103,7 +103,7 @@ async fn unknown_key_has_no_lease() {
     let server = server().await;
     let rotated = server.license("offline").await;
     server.services.licenses.rotate_key(&rotated.id, false, None).await.expect("rotated");
-    assert_eq!(server.ask(&rotated, "a", None).await, Issued::NotFound);
+    assert_eq!(server.ask(&rotated, "a", None).await, LeaseAnswer::NotFound);
     let malformed = server.services.leases.issue(&request("TO-XXXX", "a", None)).await;
     assert!(matches!(malformed, Err(LeaseError::Validate(ValidateError::Key(_)))), "{malformed:?}");
 }

@@ -7,7 +7,7 @@ use license_core::access::{Actor, Principal};
 use license_core::catalog::{Plan, PlanCatalog, Term, TermStart};
 use license_core::clock::ManualClock;
 use license_core::license::{License, LicenseId};
-use license_core::service::{Issued, LeaseRequest, ServiceOptions, Services, SignedLease};
+use license_core::service::{LeaseAnswer, LeaseRequest, ServiceOptions, Services, SignedLease};
 use license_core::signing::PublicKey;
 use license_core::store::FullStore;
 use license_core::{CustomerEmail, LicenseSpec, Secret, ValidateRequest};
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// Asks for a lease of a device, for some days.
-    pub(super) async fn ask(&self, license: &Licensed, device: &str, days: Option<u32>) -> Issued {
+    pub(super) async fn ask(&self, license: &Licensed, device: &str, days: Option<u32>) -> LeaseAnswer {
         self.services.leases.issue(&request(&license.key, device, days)).await.expect("an answer")
     }
 
@@ -136,9 +136,9 @@ pub(super) fn request<'a>(key: &'a str, device: &'a str, days: Option<u32>) -> L
     LeaseRequest { validation, days }
 }
 
-pub(super) fn lease_of(issued: Issued) -> SignedLease {
+pub(super) fn lease_of(issued: LeaseAnswer) -> SignedLease {
     match issued {
-        Issued::Lease(lease) => *lease,
+        LeaseAnswer::Lease(lease) => *lease,
         other => panic!("not a lease: {other:?}"),
     }
 }

@@ -6,7 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal};
 use license_core::command::LicenseSpec;
 use license_core::license::{ActivationId, CustomerEmail, LeaseId, LicenseId};
-use license_core::service::{ExportKeys, ImportOptions, Issued, LeaseRequest, SignedLease, ValidateRequest};
+use license_core::service::{
+    ExportKeys, ImportOptions, LeaseAnswer, LeaseRequest, SignedLease, ValidateRequest,
+};
 use license_core::store::PageRequest;
 use license_store::memory::MemoryStore;
 use license_verify::{ReleaseCode, Revocations};
@@ -53,8 +55,8 @@ async fn lease(server: &Server, key: &str, device: &str, domain: Option<&str>) -
     let validation = ValidateRequest { key, fingerprint: Some(device), domain, ..ValidateRequest::default() };
     let issued = server.services.leases.issue(&LeaseRequest { validation, days: None }).await;
     match issued.expect("an answer") {
-        Issued::Lease(lease) => Some(*lease),
-        Issued::Denied(_) | Issued::NotFound => None,
+        LeaseAnswer::Lease(lease) => Some(*lease),
+        LeaseAnswer::Denied(_) | LeaseAnswer::NotFound => None,
     }
 }
 

@@ -248,6 +248,34 @@ fn returned_slot_is_free_at_the_end_unless_trusted() {
 }
 
 #[test]
+fn trusted_return_ends_the_hold_of_the_domain_unless_others_hold_it() {
+    let lease_at = |fingerprint| Command::Lease(request(claim(Some("a.example"), Some(fingerprint))));
+    let deactivate = Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domain("a.example"))));
+    let mut stored = Stored::new(offline_plan().trust_release(true));
+    stored.code(&lease_at("a")).unwrap();
+    let first = stored.newest_lease().id;
+    stored.code(&lease_at("b")).unwrap();
+    stored.code(&Command::ReturnLease(first)).unwrap();
+    assert_eq!(stored.code(&deactivate), Err(DenialCode::ActivationHeld), "by the lease of the other device");
+    let second = stored.newest_lease().id;
+    stored.code(&Command::ReturnLease(second)).unwrap();
+    assert_eq!(stored.code(&deactivate), Ok(()));
+}
+
+#[test]
+fn command_of_a_replaced_key_is_denied() {
+    let mut stored = Stored::new(offline_plan());
+    let digest = stored.record.license().key_digest;
+    stored.context = stored.context.clone().of_key(digest);
+    stored.code(&lease("a")).unwrap();
+    stored.context = stored.context.clone().of_key(KeyDigest::from_bytes([9; 32]));
+    for command in [lease("b"), online("c"), Command::Suspend] {
+        assert_eq!(stored.code(&command), Err(DenialCode::LicenseKeyReplaced));
+    }
+    assert_eq!(stored.record.license().devices_used, 1);
+}
+
+#[test]
 fn vendor_does_not_wait_and_revokes_the_leases() {
     for command in [
         |held: &Activation| Command::Release(held.id.clone()),

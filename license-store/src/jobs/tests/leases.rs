@@ -3,7 +3,7 @@
 use license_core::access::{Actor, Principal};
 use license_core::event::EventType;
 use license_core::license::{LEASE_TOLERANCE, LicenseId};
-use license_core::service::{Issued, LeaseRequest};
+use license_core::service::{LeaseAnswer, LeaseRequest};
 use license_core::store::{HealthWarning, PageRequest};
 
 use super::*;
@@ -19,7 +19,7 @@ async fn lease(engine: &Engine, is_returned: bool) -> LicenseId {
     let request =
         ValidateRequest { key: issued.key.reveal(), fingerprint: Some("a"), ..ValidateRequest::default() };
     let lease = engine.leases.issue(&LeaseRequest { validation: request, days: None }).await;
-    let Issued::Lease(signed) = lease.expect("an answer") else { panic!("no lease") };
+    let LeaseAnswer::Lease(signed) = lease.expect("an answer") else { panic!("no lease") };
     if is_returned {
         let by = Actor::new(Principal::Named("operator".to_owned()));
         engine.leases.hand_back(&signed.lease.id, by).await.expect("handed back");

@@ -1,8 +1,8 @@
-//! Measures leases: an issue beside a validation, the list of 100,000 revoked leases, and a rotation that frees the
-//! slots of a license. Prints a Markdown table.
+//! Measures leases: an issue beside a validation, the list of 100,000 revoked leases, and a rotation that
+//! frees the slots of a license. Prints a Markdown table.
 //!
-//! Run it with `benches/leases`, which starts a PostgreSQL. `--quick` uses 5,000 leases and activations; `--only
-//! sqlite` or `--only postgres` selects a store.
+//! Run it with `benches/leases`, which starts a PostgreSQL. `--quick` uses 5,000 leases and activations;
+//! `--only sqlite` or `--only postgres` selects a store.
 
 #![expect(clippy::print_stdout, reason = "the bench prints a table")]
 

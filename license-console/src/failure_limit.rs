@@ -12,8 +12,8 @@ const WINDOW: TimeDelta = TimeDelta::minutes(5);
 /// Networks that are tracked at most.
 const MAX_TRACKED: usize = 10_000;
 
-/// Counts failed sign-ins by the network of the client. Tokens cannot be guessed; the limit keeps attempts out of
-/// the log and the database.
+/// Counts failed sign-ins by the network of the client. Tokens cannot be guessed; the limit keeps attempts
+/// out of the log and the database.
 #[derive(Debug, Default)]
 pub(crate) struct FailureLimit(Mutex<HashMap<IpAddr, Failures>>);
 

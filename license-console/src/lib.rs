@@ -20,14 +20,14 @@
 //! # }
 //! ```
 //!
-//! People sign in with an API token or a one-time link, and see what the scopes of the token allow. An app with
-//! its own sign-in gives its [`Authenticator`](license_core::service::Authenticator).
+//! People sign in with an API token or a one-time link, and see what the scopes of the token allow. An app
+//! with its own sign-in gives its [`Authenticator`](license_core::service::Authenticator).
 //!
 //! Pages work without JavaScript: every control is a link or a form. The scripts make them smoother.
 //!
 //! Architecture invariants: the console has no rule of licensing and no SQL; it calls
-//! [`Services`](license_core::service::Services). No page loads anything from another origin, and no page has an
-//! inline script or style. No license key and no address of a customer is in a URL.
+//! [`Services`](license_core::service::Services). No page loads anything from another origin, and no page has
+//! an inline script or style. No license key and no address of a customer is in a URL.
 
 mod action;
 mod assets;

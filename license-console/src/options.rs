@@ -41,8 +41,8 @@ impl Default for ConsoleOptions {
 }
 
 impl ConsoleOptions {
-    /// Starts with sign-in by API tokens, and the peer of the socket as the client. The peer is known if the app
-    /// is served with `into_make_service_with_connect_info::<SocketAddr>()`.
+    /// Starts with sign-in by API tokens, and the peer of the socket as the client. The peer is known if the
+    /// app is served with `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn new() -> Self {
         Self {
             public_origin: None,
@@ -53,8 +53,8 @@ impl ConsoleOptions {
         }
     }
 
-    /// Sets the origin that browsers see, such as `https://vendor.example.com`, for a proxy that rewrites `Host`
-    /// or ends HTTPS. With an `https` origin, all requests count as HTTPS.
+    /// Sets the origin that browsers see, such as `https://vendor.example.com`, for a proxy that rewrites
+    /// `Host` or ends HTTPS. With an `https` origin, all requests count as HTTPS.
     pub fn public_origin(self, origin: impl Into<String>) -> Self {
         let origin = origin.into().trim_end_matches('/').to_ascii_lowercase();
         Self { public_origin: Some(origin), ..self }

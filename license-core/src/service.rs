@@ -301,8 +301,8 @@ impl Services {
         ])
     }
 
-    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may have
-    /// imported some.
+    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may
+    /// have imported some.
     ///
     /// # Errors
     /// Returns [`ServiceError::Store`] if the store fails; known formats and keys are kept.

@@ -1,8 +1,9 @@
 //! Lines of exports and imports.
 //!
-//! An export is lines of JSON: products and plan versions, each license in the order of ids, followed by its activations and leases, and then the
-//! rollups of all licenses, by day, and the trial claims with their keys. An import reads such lines, or table rows with [`Columns`], validates
-//! them, and stores new licenses and rollups. See [`TransferService`](crate::service::TransferService).
+//! An export is lines of JSON: products and plan versions, each license in the order of ids, followed by its
+//! activations and leases, and then the rollups of all licenses, by day, and the trial claims with their
+//! keys. An import reads such lines, or table rows with [`Columns`], validates them, and stores new licenses
+//! and rollups. See [`TransferService`](crate::service::TransferService).
 
 mod batch;
 mod cell;

@@ -46,8 +46,8 @@ pub(crate) struct List {
 }
 
 impl RevocationLists {
-    /// Returns the list of a product. If it is older than [`CACHED`], one caller makes it, and others wait. If the store
-    /// fails, an older list is sent: software keeps the newest that it has.
+    /// Returns the list of a product. If it is older than [`CACHED`], one caller makes it, and others wait.
+    /// If the store fails, an older list is sent: software keeps the newest that it has.
     pub(crate) async fn get(&self, services: &Services, product: &str) -> Result<List, Problem> {
         if services.plans().product(product).is_none() {
             // Only existing products have an entry.

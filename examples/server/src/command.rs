@@ -41,7 +41,8 @@ pub(crate) enum ServerCommand {
     Restore(RestoreArgs),
     /// Issues leases for machines without a network, and takes them back; servers may be running
     Lease(LeaseArgs),
-    /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give --listen,
+    /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give
+    /// --listen,
     /// --tls-cert and --console-origin as the server has them, before the command
     ConsoleLink(LinkArgs),
 }

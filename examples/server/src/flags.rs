@@ -70,8 +70,8 @@ pub(crate) struct Flags {
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
 
-    /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it, starter,
-    /// professional and enterprise are written into a new database
+    /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it,
+    /// starter, professional and enterprise are written into a new database
     #[arg(long, global = true, env = "LICENSE_PLANS", value_name = "FILE")]
     plans: Option<PathBuf>,
 

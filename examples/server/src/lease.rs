@@ -21,8 +21,8 @@ const CODE_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("code").required(true))]
 pub(crate) struct LeaseArgs {
-    /// File with the request code that the software shows (LREQ1-…); - is standard input. The code contains the license
-    /// key, so it is no argument
+    /// File with the request code that the software shows (LREQ1-…); - is standard input. The code contains
+    /// the license key, so it is no argument
     #[arg(long, value_name = "FILE", group = "code")]
     request: Option<PathBuf>,
 

@@ -193,8 +193,8 @@ fn with_console(
     flags.console.mount(app, engine.services(), has_tls, options)
 }
 
-/// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the message
-/// may be kept in a log.
+/// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the
+/// message may be kept in a log.
 async fn console_line(engine: &Engine, admin_token: &AdminToken, url: Option<String>) -> Option<String> {
     let url = url?;
     if matches!(admin_token, AdminToken::Configured) {

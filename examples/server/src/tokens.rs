@@ -16,8 +16,8 @@ use crate::flags::DatabaseFlags;
 pub(crate) enum TokenCommand {
     /// Creates a token and prints it to standard output, only once
     Create(CreateArgs),
-    /// Prints all tokens, newest first, as tab-separated id, kind (api, session or link), status, scopes, expiry, last
-    /// use and name
+    /// Prints all tokens, newest first, as tab-separated id, kind (api, session or link), status, scopes,
+    /// expiry, last use and name
     List,
     /// Revokes a token permanently
     Revoke {

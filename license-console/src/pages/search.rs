@@ -59,7 +59,8 @@ pub(crate) async fn search(
     Ok(render(&Found { page, typed, rows, has_more })?.into_response())
 }
 
-/// Returns what a text can mean, the most specific first. A key with one wrong symbol means the corrected key.
+/// Returns what a text can mean, the most specific first. A key with one wrong symbol means the corrected
+/// key.
 fn meanings(services: &Services, typed: &str) -> Vec<SearchFilter> {
     let none = SearchFilter::default;
     if typed.is_empty() || typed.contains('\0') {

@@ -68,8 +68,8 @@ pub struct Plan {
     /// Device limit of new licenses.
     #[serde(deserialize_with = "limit")]
     pub max_devices: Limit,
-    /// The term of new licenses, and the time that a renewal adds; `None` is perpetual. In files, `term_days` is
-    /// its short form.
+    /// The term of new licenses, and the time that a renewal adds; `None` is perpetual. In files, `term_days`
+    /// is its short form.
     #[serde(alias = "term_days", deserialize_with = "term_or_short_form")]
     pub term: Option<Term>,
     /// Days after `expires_at` during which validations stay valid.
@@ -144,7 +144,8 @@ fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> 
 }
 
 impl Plan {
-    /// Creates a plan of [`DEFAULT_PRODUCT`] without limits and features: perpetual, free claim, exempt hosts, no customer release.
+    /// Creates a plan of [`DEFAULT_PRODUCT`] without limits and features: perpetual, free claim, exempt
+    /// hosts, no customer release.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {

@@ -160,7 +160,8 @@ impl AccessService {
         Ok(self.tokens.list_tokens(page).await?)
     }
 
-    /// Revokes a token, permanently, and ends its sessions and links. After it returns, this node rejects them.
+    /// Revokes a token, permanently, and ends its sessions and links. After it returns, this node rejects
+    /// them.
     ///
     /// # Errors
     /// Returns [`ServiceError::NotFound`] if there is none, and [`ServiceError::LacksScope`] if

@@ -82,17 +82,19 @@ pub struct LeaseService {
 partial_debug!(LeaseService { leases, licenses, signing, context });
 
 impl LeaseService {
-    /// Validates a key, takes the slots that the lease needs, and issues the lease. It counts as a validation.
+    /// Validates a key, takes the slots that the lease needs, and issues the lease. It counts as a
+    /// validation.
     ///
     /// # Errors
-    /// Returns [`ValidateError`] as a validation does, and [`ValidateError::ClockImplausible`] while the clock of this
-    /// node is implausible. Returns [`ServiceError::Signer`] if the signer fails: a repeated request renews the lease.
+    /// Returns [`ValidateError`] as a validation does, and [`ValidateError::ClockImplausible`] while the
+    /// clock of this node is implausible. Returns [`ServiceError::Signer`] if the signer fails: a repeated
+    /// request renews the lease.
     pub async fn issue(&self, request: &LeaseRequest<'_>) -> Result<LeaseAnswer, LeaseError> {
         self.issue_to(request, None, None).await
     }
 
-    /// Issues the lease that a request code asks for, on behalf of `actor`. Only the software that made the code
-    /// accepts the lease. If the answer was lost, repeat the call.
+    /// Issues the lease that a request code asks for, on behalf of `actor`. Only the software that made the
+    /// code accepts the lease. If the answer was lost, repeat the call.
     ///
     /// # Errors
     /// Returns [`LeaseError::RequestCode`] if the text is not a request code, and the errors of
@@ -212,8 +214,8 @@ impl LeaseService {
     /// Hands back the lease of a release code, and all others of its device. A repeated call succeeds too.
     ///
     /// # Errors
-    /// Returns [`LeaseError::ReleaseCode`] if the text is not a release code, and [`Denial::LeaseNotFound`] as
-    /// [`ServiceError::Denied`] if it is not of a lease that is still valid.
+    /// Returns [`LeaseError::ReleaseCode`] if the text is not a release code, and [`Denial::LeaseNotFound`]
+    /// as [`ServiceError::Denied`] if it is not of a lease that is still valid.
     pub async fn hand_back_by_code(&self, code: &str, actor: Actor) -> Result<HandedBack, LeaseError> {
         let code = ReleaseCode::parse(code).map_err(LeaseError::ReleaseCode)?;
         let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
@@ -236,7 +238,8 @@ impl LeaseService {
     /// Hands a lease back, and all others of its device. A repeated call succeeds too.
     ///
     /// # Errors
-    /// Returns [`Denial::LeaseNotFound`] as [`ServiceError::Denied`] if there is no such lease, or it has ended.
+    /// Returns [`Denial::LeaseNotFound`] as [`ServiceError::Denied`] if there is no such lease, or it has
+    /// ended.
     pub async fn hand_back(&self, id: &LeaseId, actor: Actor) -> Result<HandedBack, ServiceError> {
         let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
         let license_id = id.license_id().ok_or_else(not_found)?;
@@ -287,9 +290,9 @@ impl LeaseService {
         Ok(self.leases.list_leases(license, page).await?)
     }
 
-    /// Returns the leases that software still accepts although the vendor wants otherwise, the latest end first, at
-    /// most [`limits::OUTSTANDING_LEASES`]: those that ended before their time, or all if the license is suspended or
-    /// revoked, or has more devices than its limit.
+    /// Returns the leases that software still accepts although the vendor wants otherwise, the latest end
+    /// first, at most [`limits::OUTSTANDING_LEASES`]: those that ended before their time, or all if the
+    /// license is suspended or revoked, or has more devices than its limit.
     pub async fn outstanding(&self, license: &License) -> Result<Vec<Lease>, ServiceError> {
         let now = self.context.now();
         if !license.may_have_leases(now) {
@@ -302,9 +305,9 @@ impl LeaseService {
         Ok(self.leases.outstanding_leases(&license.id, &which, now, limit).await?)
     }
 
-    /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses. Returns
-    /// the number of changed licenses. Call repeatedly until it returns 0. Several nodes may call it at once. Take
-    /// `now` from [`ClockService::plausible_now`].
+    /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses.
+    /// Returns the number of changed licenses. Call repeatedly until it returns 0. Several nodes may call it
+    /// at once. Take `now` from [`ClockService::plausible_now`].
     ///
     /// # Errors
     /// Returns the last [`ServiceError::Store`]. An error with one license does not stop the others.

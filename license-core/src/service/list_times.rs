@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 pub(super) struct ListTimes(Mutex<HashMap<String, (i64, String)>>);
 
 impl ListTimes {
-    /// Returns the `iat` of the next list, in Unix seconds. Software ignores a list that is not newer than its last one,
-    /// so the time rises if the list has changed, also if the clock stepped back.
+    /// Returns the `iat` of the next list, in Unix seconds. Software ignores a list that is not newer than
+    /// its last one, so the time rises if the list has changed, also if the clock stepped back.
     pub(super) fn next(&self, product: &str, version: &str, now: DateTime<Utc>) -> i64 {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.timestamp();

@@ -22,8 +22,8 @@ pub struct RevocationList {
 }
 
 impl LeaseService {
-    /// Signs the list of leases of a product that software may still accept, but must not: they were revoked or handed
-    /// back, or their license is suspended or revoked.
+    /// Signs the list of leases of a product that software may still accept, but must not: they were revoked
+    /// or handed back, or their license is suspended or revoked.
     ///
     /// # Errors
     /// Returns [`CatalogDenial::NotFound`] as [`ServiceError::Catalog`] if there is no such product.

@@ -105,8 +105,8 @@ impl AccessService {
         ended.map(drop).ok_or(ServiceError::NotFound(Resource::Token))
     }
 
-    /// Deletes sessions and links that were created [`limits::SESSION_DAYS`] ago, a batch per call. All of them have
-    /// ended. Call repeatedly until it returns 0. Take `now` from
+    /// Deletes sessions and links that were created [`limits::SESSION_DAYS`] ago, a batch per call. All of
+    /// them have ended. Call repeatedly until it returns 0. Take `now` from
     /// [`ClockService::plausible_now`](super::ClockService::plausible_now).
     pub async fn prune_sessions(&self, now: DateTime<Utc>) -> Result<u64, ServiceError> {
         let before = now - TimeDelta::days(limits::SESSION_DAYS.into());

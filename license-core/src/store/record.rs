@@ -207,7 +207,8 @@ impl LicenseRecord {
         }
     }
 
-    /// Returns when the least recently seen device was last seen, of those whose slot no lease holds at `now`.
+    /// Returns when the least recently seen device was last seen, of those whose slot no lease holds at
+    /// `now`.
     #[must_use]
     pub fn least_recently_seen_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let devices = self.of_kind(ActivationKind::Device).filter(|detail| !detail.activation.is_held(now));
@@ -224,7 +225,8 @@ impl LicenseRecord {
         self.leases.remove(id);
     }
 
-    /// Returns whether a slot waits for the end of a lease that was handed back, and the lease is over at `now`.
+    /// Returns whether a slot waits for the end of a lease that was handed back, and the lease is over at
+    /// `now`.
     #[must_use]
     pub fn has_returned(&self, now: DateTime<Utc>) -> bool {
         !self.read(&Reads::Returned(now)).is_empty()

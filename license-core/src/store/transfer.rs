@@ -21,10 +21,10 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
     ///
     /// Reads existing ids and keys in the same transaction, and writes what [`ImportBatch::settle`] decides.
-    /// Existing licenses are not changed. The trial claims of new licenses are stored unless their digests are
-    /// claimed. A device that was never seen counts as seen at [`ImportBatch::at`],
-    /// so that it is not idle at once. If no license is new, nothing is written. The change stream announces
-    /// the [new ones](ImportBatch::notices).
+    /// Existing licenses are not changed. The trial claims of new licenses are stored unless their digests
+    /// are claimed. A device that was never seen counts as seen at [`ImportBatch::at`], so that it is not
+    /// idle at once. If no license is new, nothing is written. The change stream announces the [new
+    /// ones](ImportBatch::notices).
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Returns what [`import`](Self::import) would return now. Writes nothing.
@@ -54,8 +54,9 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     /// Lists settings whose name starts with `prefix`: name and value, ordered by name.
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
-    /// Stores the trial claims whose digests are not claimed, and the [audit entry](TrialClaimBatch::audit) of the
-    /// batch in the same commit. Returns the number of new claims. The license of a claim need not exist.
+    /// Stores the trial claims whose digests are not claimed, and the [audit entry](TrialClaimBatch::audit)
+    /// of the batch in the same commit. Returns the number of new claims. The license of a claim need not
+    /// exist.
     async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64, StoreError>;
 
     /// Returns what [`import_trial_claims`](Self::import_trial_claims) would return now. Writes nothing.
@@ -103,8 +104,8 @@ pub trait TransferSnapshot: Send {
         limit: u32,
     ) -> Result<Vec<TrialClaim>, StoreError>;
 
-    /// Lists leases that software may still accept at `now`, after a license id and lease id, in ascending order, at
-    /// most `limit`.
+    /// Lists leases that software may still accept at `now`, after a license id and lease id, in ascending
+    /// order, at most `limit`.
     ///
     /// # Errors
     /// As [`licenses`](Self::licenses).

@@ -11,7 +11,8 @@ use crate::limits;
 #[error("{0}")]
 pub struct ImportLineError(String);
 
-/// The number of the rejected line of an activation or lease, or `None` for the line of the license, and the error.
+/// The number of the rejected line of an activation or lease, or `None` for the line of the license, and the
+/// error.
 pub(crate) type Rejection = (Option<u64>, ImportLineError);
 
 impl ImportLineError {

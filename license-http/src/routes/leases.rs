@@ -102,8 +102,8 @@ pub(crate) struct LeaseJson<'a> {
     issued_at: DateTime<Utc>,
     /// The end of the lease. Software accepts it for five more minutes, and never later.
     expires_at: DateTime<Utc>,
-    /// Why it ended before its time: `revoked` or `returned`; null if it did not. Software that does not fetch the list
-    /// of revocations accepts it until its end.
+    /// Why it ended before its time: `revoked` or `returned`; null if it did not. Software that does not
+    /// fetch the list of revocations accepts it until its end.
     ended_by: Option<&'static str>,
     /// When it ended before its time; null if it did not.
     ended_at: Option<DateTime<Utc>>,

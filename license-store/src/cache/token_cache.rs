@@ -190,8 +190,8 @@ impl TokenStore for TokenCache {
         created
     }
 
-    /// Completes even if the caller is cancelled. The entries of a token, its sessions and its links are invalidated
-    /// with all others, also after an error: the token may have been revoked.
+    /// Completes even if the caller is cancelled. The entries of a token, its sessions and its links are
+    /// invalidated with all others, also after an error: the token may have been revoked.
     async fn revoke_token(
         &self,
         id: &TokenId,

@@ -44,8 +44,9 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Keeps the signing key of a new lease until the lease is over. Returns false if it is not active.
     ///
-    /// The key is changed before it is locked: two leases that locked it first could not both change it. A key that
-    /// becomes active between the two statements is not kept yet; then the caller repeats the command.
+    /// The key is changed before it is locked: two leases that locked it first could not both change it. A
+    /// key that becomes active between the two statements is not kept yet; then the caller repeats the
+    /// command.
     pub(super) async fn keep_signing_key(
         &self,
         tx: &mut Tx<D>,

@@ -57,7 +57,8 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         let licenses = new.iter().map(|one| license_row(&one.license)).collect();
         if self.insert_rows(&mut tx, &self.sql.licenses.insert, licenses).await? != new.len() {
-            // Another license took an id, a key or an external id since the holders were read. The retry reads them again.
+            // Another license took an id, a key or an external id since the holders were read. The retry
+            // reads them again.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }
         self.insert_trial_claims(&mut tx, new.iter().flat_map(|one| &one.trial_claims)).await?;

@@ -34,8 +34,8 @@ const BATCH_ACTIVATIONS: usize = 20_000;
 const REPORTED_UNREADABLE_KEYS: u64 = 10;
 /// An import in progress. Pass all lines or rows in order, then call [`finish`](Self::finish).
 ///
-/// A license is imported with all its activations and leases or not at all. Memory grows by about 200 bytes per
-/// license, since the ids and keys of earlier lines are remembered to detect duplicates.
+/// A license is imported with all its activations and leases or not at all. Memory grows by about 200 bytes
+/// per license, since the ids and keys of earlier lines are remembered to detect duplicates.
 pub struct Importer<'a> {
     service: &'a TransferService,
     keys: KeyReader,

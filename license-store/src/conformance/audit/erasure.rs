@@ -131,8 +131,8 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
     }
 }
 
-/// The reason of a bulk job goes with the customer of one of its licenses, also from the audit. It goes with the
-/// licenses of an old job too, because no erasure would find it then.
+/// The reason of a bulk job goes with the customer of one of its licenses, also from the audit. It goes with
+/// the licenses of an old job too, because no erasure would find it then.
 pub async fn reasons_of_jobs_are_erased(Handles { store, other, .. }: &Handles) {
     let Some(jobs) = &store.bulk_jobs else { return };
     let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };

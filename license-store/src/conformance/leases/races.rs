@@ -8,8 +8,8 @@ use super::fixture::{
 use crate::conformance::licenses::slots::{CALLERS, ROUNDS};
 use crate::conformance::prelude::*;
 
-/// Devices that hold a slot or a lease that software accepts never exceed the limit, though callers hand leases
-/// back and free their slots. No slot is lost either.
+/// Devices that hold a slot or a lease that software accepts never exceed the limit, though callers hand
+/// leases back and free their slots. No slot is lost either.
 pub async fn leases_and_devices_never_exceed_the_limit(Handles { both: handles, .. }: &Handles) {
     start(&handles[0]).await;
     for _ in 0..ROUNDS {

@@ -156,7 +156,8 @@ pub async fn racing_callers_open_one_session(Handles { both: handles, .. }: &Han
     assert_audited(&handles[1], 7, "of a token, three links and three sessions").await;
 }
 
-/// No session and no link of a token is active after its revocation, also if they were created at the same time.
+/// No session and no link of a token is active after its revocation, also if they were created at the same
+/// time.
 pub async fn racing_revocation_leaves_no_session(Handles { both: handles, .. }: &Handles) {
     for round in 0..3_u8 {
         let parent = make(&handles[0], 1 + round).await;

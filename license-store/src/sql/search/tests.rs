@@ -28,8 +28,8 @@ fn day(number: i64) -> DateTime<Utc> {
 const MOST_MATCH_ACTIVATED: &str = "licenses_activated|Backward using licenses_pkey";
 const MOST_MATCH_LIMIT: &str = "by_limit|Backward using licenses_pkey";
 
-/// Writes licenses. The filters by equal values match few of them. Ten terms end and ten licenses are validated for the
-/// last time on each day.
+/// Writes licenses. The filters by equal values match few of them. Ten terms end and ten licenses are
+/// validated for the last time on each day.
 async fn fill<D: Dialect>(store: &SqlStore<D>) {
     let numbers =
         format!("WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {COUNT})");

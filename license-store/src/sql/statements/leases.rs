@@ -67,7 +67,8 @@ statements! {
         keep_key:
             "UPDATE signing_keys SET signed_until = $2 \
              WHERE id = $1 AND state = 'active' AND (signed_until IS NULL OR signed_until < $2)",
-        /// Locks the signing key `$1` if it is active and kept until `$2`, so that this stays so until the commit.
+        /// Locks the signing key `$1` if it is active and kept until `$2`, so that this stays so until the
+        /// commit.
         lock_key: format!(
             "SELECT id FROM signing_keys WHERE id = $1 AND state = 'active' AND signed_until >= $2{}",
             D::FOR_SHARE

@@ -1,6 +1,6 @@
 //! Leases that are handed back.
 
-use license_core::access::{AuditFilter, Principal};
+use license_core::access::AuditFilter;
 use license_core::error::{LeaseError, ServiceError};
 use license_core::license::LeaseEnd;
 use license_core::service::{HandedBack, ServiceOptions, SignedLease};
@@ -50,7 +50,7 @@ async fn slot_is_free_when_the_lease_is_over() {
     let audit = server.services.access.audit(&AuditFilter::default(), &PageRequest::default()).await;
     let audit = audit.expect("the audit").items;
     let returns: Vec<_> = audit.iter().filter(|one| one.entry.action == "lease.return").collect();
-    assert_eq!((returns.len(), &returns[0].entry.actor.principal), (1, &Principal::Customer));
+    assert_eq!((returns.len(), &returns[0].entry.actor.principal), (1, &operator().principal));
 }
 
 #[tokio::test]

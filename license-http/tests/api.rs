@@ -37,8 +37,8 @@ mod api {
     mod plans;
     mod preconditions;
     mod proofs;
-    mod revocations;
     mod repeated_fields;
+    mod revocations;
     mod scopes;
     mod search;
     mod security_headers;

@@ -10,6 +10,7 @@ use license_core::webhook::DeliveryStatus;
 
 use super::leases;
 use super::operation::{Op, delete, get, patch, post, put};
+use super::request_bodies::{TRIMMED, pattern};
 use super::schema::{
     activation_id, email, event_type, id, matching, one_of, open_object, string, text, time, with,
 };
@@ -226,10 +227,10 @@ fn grants() -> [Op; 2] {
             .conflicts(&[DenialCode::GrantLimitReached])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
         changes(delete(path, "removeGrant", "Remove a grant"))
-            .required_query("feature", text(limits::FEATURE_NAME_BYTES), "Feature of the grant.")
+            .required_query("feature", pattern(limits::FEATURE_NAME_BYTES, TRIMMED), "Feature of the grant.")
             .query(
                 "source",
-                text(limits::GRANT_SOURCE_BYTES),
+                pattern(limits::GRANT_SOURCE_BYTES, TRIMMED),
                 "Source of the grant; without it, the grant without a source is removed.",
             )
             .denials(StatusCode::NOT_FOUND, &[DenialCode::GrantNotFound]),

@@ -28,7 +28,7 @@ const NONCE: &str = "^(([0-9A-Za-z_-]{4}){6,21}|([0-9A-Za-z_-]{4}){5,21}[0-9A-Za
 /// No control characters, and at least one character that is not a space.
 const PRINTABLE: &str = r"^\s*[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?\s*$";
 /// The same, without spaces around.
-const TRIMMED: &str =
+pub(super) const TRIMMED: &str =
     r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
 
 pub(super) fn schemas() -> Map<String, Value> {
@@ -228,7 +228,7 @@ fn nonempty(list: Value) -> Value {
     with(list, "minItems", 1)
 }
 
-fn pattern(max: usize, pattern: &str) -> Value {
+pub(super) fn pattern(max: usize, pattern: &str) -> Value {
     with(text(max), "pattern", pattern)
 }
 

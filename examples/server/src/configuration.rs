@@ -22,7 +22,7 @@ const SECTIONS: [(&str, &str); 9] = [
     ("Proxies and countries", "trusted-proxy"),
     ("Rates, connections and timeouts", "rate-limit"),
     ("Browsers and TLS", "cors-origin"),
-    ("Retention", "audit-days"),
+    ("Retention", "audit-retention"),
     ("Webhooks", "webhook-allow"),
     ("Plans, keys and log", "admin-token"),
 ];

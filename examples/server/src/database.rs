@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use license_core::store::FullStore;
 use license_store::memory::MemoryStore;
@@ -69,7 +68,7 @@ impl Database {
                 }
                 let options = PostgresOptions {
                     max_connections: flags.database_connections.get().into(),
-                    acquire_timeout: Duration::from_secs(flags.database_timeout.get().into()),
+                    acquire_timeout: flags.database_timeout,
                     transaction_pooler: flags.database_pooler,
                     listen_url: flags.database_listen.clone(),
                     ..PostgresOptions::default()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
+use crate::duration;
 use crate::environment::{secret_variable, switch};
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
@@ -105,15 +106,16 @@ pub(crate) struct DatabaseFlags {
     #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value = "10")]
     pub(crate) database_connections: NonZero<u16>,
 
-    /// PostgreSQL: seconds that a call waits for a connection; then it is answered 503
+    /// PostgreSQL: time that a call waits for a connection; then it is answered 503
     #[arg(
         long,
         global = true,
         env = "LICENSE_DATABASE_TIMEOUT",
-        value_name = "SECONDS",
-        default_value = "5"
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration::within("1s", "1h")
     )]
-    pub(crate) database_timeout: NonZero<u16>,
+    pub(crate) database_timeout: Duration,
 
     /// PostgreSQL: --database is a pooler in transaction mode, such as pgbouncer; see docs/postgres.md
     #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER", value_parser = switch)]
@@ -143,21 +145,21 @@ pub(crate) struct ValidationFlags {
     #[arg(long, env = "LICENSE_CACHE_SIZE", value_name = "SIZE", default_value = "256MiB")]
     cache_size: ByteSize,
 
-    /// Seconds after which a cached license is reloaded, even if no change was announced
-    #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "SECONDS", default_value_t = CacheOptions::default().ttl.as_secs(),
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    cache_ttl: u64,
+    /// Time after which a cached license is reloaded, even if no change was announced
+    #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "DURATION", default_value = "5m",
+        value_parser = duration::within("1s", "24h"))]
+    cache_ttl: Duration,
 
-    /// Milliseconds after which a database that does not answer counts as down; then cached licenses keep
+    /// Time after which a database that does not answer counts as down; then cached licenses keep
     /// validating, and their validations are queued
-    #[arg(long, env = "LICENSE_OUTAGE_AFTER", value_name = "MILLISECONDS", default_value_t = 1_000,
-        value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    outage_after: u64,
+    #[arg(long, env = "LICENSE_OUTAGE_AFTER", value_name = "DURATION", default_value = "1s",
+        value_parser = duration::within("1ms", "1m"))]
+    outage_after: Duration,
 
-    /// Seconds that cached licenses keep validating while the database is down
-    #[arg(long, env = "LICENSE_OUTAGE_CACHE", value_name = "SECONDS", default_value_t = CacheOptions::default().outage.as_secs(),
-        value_parser = clap::value_parser!(u64).range(0..=2_592_000))]
-    outage_cache: u64,
+    /// Time for which cached licenses keep validating while the database is down
+    #[arg(long, env = "LICENSE_OUTAGE_CACHE", value_name = "DURATION", default_value = "1h",
+        value_parser = duration::within("0s", "30d"))]
+    outage_cache: Duration,
 
     /// Maximum number of validations that are queued while the database is down; the oldest are dropped first
     #[arg(long, env = "LICENSE_OUTAGE_RECORDS", value_name = "N", default_value_t = GroupCommitOptions::default().max_buffered)]
@@ -176,10 +178,10 @@ pub(crate) struct WebhookFlags {
     #[arg(long = "webhook-allow-http", env = "LICENSE_WEBHOOK_ALLOW_HTTP", value_parser = switch)]
     allow_http: bool,
 
-    /// Seconds that a webhook receiver has to answer
-    #[arg(long = "webhook-timeout", env = "LICENSE_WEBHOOK_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
-        value_parser = clap::value_parser!(u64).range(1..=60))]
-    timeout: u64,
+    /// Time that a webhook receiver has to answer
+    #[arg(long = "webhook-timeout", env = "LICENSE_WEBHOOK_TIMEOUT", value_name = "DURATION", default_value = "15s",
+        value_parser = duration::within("1s", "1m"))]
+    timeout: Duration,
 
     /// Delay before each attempt to send a webhook, such as 0s,5s,10m,2h
     #[arg(
@@ -190,9 +192,10 @@ pub(crate) struct WebhookFlags {
     )]
     pub(crate) schedule: Schedule,
 
-    /// Days before expiry at which the event license.expiring is sent, such as 30,7,1
-    #[arg(long, env = "LICENSE_EXPIRING_DAYS", value_name = "DAYS", default_value_t = Reminders::default())]
-    pub(crate) expiring_days: Reminders,
+    /// Times before expiry at which the event license.expiring is sent, such as 30d,7d,1d
+    #[arg(long, env = "LICENSE_EXPIRING_REMINDERS", value_name = "DURATIONS", default_value = "7d",
+        value_parser = duration::reminders)]
+    pub(crate) expiring_reminders: Reminders,
 }
 
 impl WebhookFlags {
@@ -203,7 +206,7 @@ impl WebhookFlags {
     }
 
     pub(crate) fn attempt_timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout)
+        self.timeout
     }
 }
 
@@ -262,9 +265,9 @@ impl ValidationFlags {
     pub(crate) fn cache(&self) -> CacheOptions {
         CacheOptions {
             size: self.cache_size.0,
-            ttl: Duration::from_secs(self.cache_ttl),
-            deadline: Duration::from_millis(self.outage_after),
-            outage: Duration::from_secs(self.outage_cache),
+            ttl: self.cache_ttl,
+            deadline: self.outage_after,
+            outage: self.outage_cache,
         }
     }
 
@@ -284,7 +287,7 @@ impl ValidationFlags {
     pub(crate) fn group_commit(&self) -> GroupCommitOptions {
         GroupCommitOptions {
             recording: self.recording(),
-            deadline: Duration::from_millis(self.outage_after),
+            deadline: self.outage_after,
             max_buffered: self.outage_records,
             ..GroupCommitOptions::default()
         }
@@ -344,9 +347,9 @@ impl Flags {
     /// Settings of the background jobs.
     pub(crate) fn jobs(&self) -> JobOptions {
         JobOptions {
-            reminders: self.webhooks.expiring_days.clone(),
+            reminders: self.webhooks.expiring_reminders.clone(),
             usage_retention: self.retention.usage(),
-            audit_days: self.retention.audit_days,
+            audit_days: self.retention.audit_retention,
             ..JobOptions::default()
         }
     }

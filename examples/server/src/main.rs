@@ -10,6 +10,7 @@ mod command;
 mod configuration;
 mod database;
 mod database_url;
+mod duration;
 mod environment;
 mod flags;
 mod lease;

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
+use crate::database::Database;
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
 use crate::signing_keys::{self, SigningKeyCommand};
@@ -40,6 +41,8 @@ pub(crate) enum ServerCommand {
     Restore(RestoreArgs),
     /// Issues leases for machines without a network, and takes them back; servers may be running
     Lease(LeaseArgs),
+    /// Prints each setting with its value and its source: flag, environment, file or default. Secrets are hidden
+    Config,
 }
 
 impl ServerCommand {
@@ -59,6 +62,10 @@ impl ServerCommand {
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,
+            Self::Config => {
+                flags.settings.print(&Database::parse(&flags.database)?.to_string());
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
 use crate::duration;
-use crate::environment::{secret_variable, switch};
+use crate::environment::switch;
+use crate::given_secret::GivenSecret;
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
+use crate::settings::Settings;
 use clap::{Args, Parser, ValueEnum};
 use license_core::catalog::PlanCatalog;
 use license_core::key::{KeyFormat, Secret};
@@ -41,6 +43,14 @@ pub(crate) struct Flags {
     #[command(subcommand)]
     pub(crate) command: Option<ServerCommand>,
 
+    /// TOML file with settings. A key is the name of a flag, such as cache-ttl = "5m"; flags and variables win
+    #[arg(long, global = true, env = "LICENSE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// All settings and their sources.
+    #[arg(skip)]
+    pub(crate) settings: Settings,
+
     /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "LICENSE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
@@ -64,8 +74,21 @@ pub(crate) struct Flags {
     pub(crate) tokens: TokenFlags,
 
     /// Token for admin calls, instead of the one generated on the first start
-    #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<String>,
+    #[arg(
+        long = "admin-token",
+        env = "LICENSE_ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "ADMIN_TOKEN"
+    )]
+    admin_token_text: Option<String>,
+
+    /// File with the token for admin calls
+    #[arg(long, env = "LICENSE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+
+    /// The token, or its file.
+    #[arg(skip)]
+    pub(crate) admin_token: GivenSecret,
 
     /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it, starter,
     /// professional and enterprise are written into a new database
@@ -124,6 +147,32 @@ pub(crate) struct DatabaseFlags {
     /// PostgreSQL: URL without the pooler, to listen for changes of other nodes
     #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
     pub(crate) database_listen: Option<String>,
+
+    /// File with the value of --database, whose URL may contain a password
+    #[arg(long, global = true, env = "LICENSE_DATABASE_FILE", value_name = "FILE")]
+    database_file: Option<PathBuf>,
+
+    /// File with the value of --database-listen
+    #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN_FILE", value_name = "FILE")]
+    database_listen_file: Option<PathBuf>,
+
+    /// File with the secret that seals the license keys: 64 hex digits. Without it, the file next to the SQLite
+    /// database
+    #[arg(long, global = true, env = "LICENSE_SECRET_FILE", value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// The secret, or its file.
+    #[arg(skip)]
+    pub(crate) secret: GivenSecret,
+}
+
+impl DatabaseFlags {
+    /// Returns the secret if it is set.
+    pub(crate) fn secret(&self) -> Result<Option<Secret>, String> {
+        let text = self.secret.read()?;
+        let secret = text.map(|text| Secret::from_hex(&text)).transpose();
+        secret.map_err(|error| format!("{}: {error}", self.secret.name()))
+    }
 }
 
 impl std::fmt::Debug for DatabaseFlags {
@@ -369,8 +418,7 @@ impl Flags {
 
     /// Returns the admin token if one is set.
     pub(crate) fn admin_token(&self) -> Result<Option<String>, String> {
-        let from_environment = secret_variable("LICENSE_ADMIN_TOKEN")?;
-        let token = self.admin_token.as_ref().map(|token| token.trim().to_owned()).or(from_environment);
+        let token = self.admin_token.read()?;
         let is_valid = |token: &String| {
             token.len() >= MIN_ADMIN_TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic())
         };
@@ -388,13 +436,6 @@ pub(crate) fn read_plans(path: &Path) -> Result<PlanCatalog, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     PlanCatalog::from_toml(&text).map_err(|error| format!("{shown}: {}", one_line(&error)))
-}
-
-/// Returns the secret from the environment if it is set. It is not a flag, because every user of the
-/// machine can see flags.
-pub(crate) fn secret_of_environment() -> Result<Option<Secret>, String> {
-    let text = secret_variable("LICENSE_SECRET")?;
-    text.map(|text| Secret::from_hex(&text)).transpose().map_err(|error| format!("LICENSE_SECRET: {error}"))
 }
 
 /// Returns the text of an error on one line. TOML errors have several.

@@ -6,19 +6,24 @@ mod byte_size;
 mod catalog;
 mod clock;
 mod command;
+mod config_file;
 #[cfg(test)]
 mod configuration;
 mod database;
 mod database_url;
 mod duration;
 mod environment;
+#[cfg(test)]
+mod example_file;
 mod flags;
+mod given_secret;
 mod lease;
 mod network;
 mod private_file;
 mod retention;
 mod secret;
 mod services;
+mod settings;
 mod signing_keys;
 mod startup_message;
 mod tokens;
@@ -47,13 +52,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = environment::parse_flags();
-    flags.log_format.start(flags.log_level);
-    let done = match &flags.command {
-        Some(command) => command.run(&flags).await,
-        None => run(flags).await.map(|()| ExitCode::SUCCESS),
-    };
-    match done {
+    match start().await {
         Ok(code) => code,
         Err(reason) => {
             #[expect(clippy::print_stderr, reason = "the one line of a failed start")]
@@ -62,6 +61,15 @@ async fn main() -> ExitCode {
             }
             ExitCode::from(2)
         }
+    }
+}
+
+async fn start() -> Result<ExitCode, String> {
+    let flags = environment::parse_flags()?;
+    flags.log_format.start(flags.log_level);
+    match &flags.command {
+        Some(command) => command.run(&flags).await,
+        None => run(flags).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -91,7 +99,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };
     database.check()?;
     let stop = stop_signal().map_err(text)?;
-    let secret = secret::load(&database, flags.database.create)?;
+    let secret = secret::load(&database, &flags.database, flags.database.create)?;
     let store = database.open().await.inspect_err(|_| secret.discard())?;
     drop(starting);
     database.warn_about_readable_files();

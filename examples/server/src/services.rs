@@ -27,7 +27,7 @@ pub(crate) async fn with_services<T>(
     let target = if is_new && dry_run { &Database::Memory } else { database };
     let has_secret = database.secret_file().is_some_and(|file| file.exists());
     // An import is one way to fill a new database whose secret was copied from another machine.
-    let secret = secret::load(if has_secret { database } else { target }, true)?;
+    let secret = secret::load(if has_secret { database } else { target }, &flags.database, true)?;
     let store = target.open().await.inspect_err(|_| secret.discard())?;
     drop(starting);
     if is_new && !dry_run {

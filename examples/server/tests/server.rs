@@ -15,6 +15,8 @@ mod client;
 #[cfg(target_os = "linux")]
 #[path = "server/clock.rs"]
 mod clock;
+#[path = "server/config_file.rs"]
+mod config_file;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]

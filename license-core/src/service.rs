@@ -27,6 +27,7 @@ mod licenses;
 mod limit_throttle;
 mod revocations;
 mod search;
+mod secret;
 mod signing;
 mod signing_keys;
 mod token_settings;
@@ -63,6 +64,7 @@ pub use leases::{HandedBack, Issued, LeaseLimit, LeaseRequest, LeaseService, Sig
 pub use licenses::{KeyedLicense, LicenseService};
 pub use revocations::RevocationList;
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use secret::{Rotated, SecretService};
 pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};

@@ -175,4 +175,6 @@ flaws! {
     ChecksSigningKeyFirst => "leases::races::signing_keys_outlive_their_leases",
     /// Lists revoked leases without those of suspended and revoked licenses.
     ListsEndedLeasesOnly => "leases::lists::revoked_leases_are_listed_until_they_end",
+    /// Replaces a setting without comparing its value.
+    ReplacesSettingsBlindly => "transfer::settings::racing_replacements_have_one_winner",
 }

@@ -10,6 +10,7 @@ use crate::clock::{self, ClockCommand};
 use crate::database::Database;
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
+use crate::secret_rotation::{self, SecretCommand};
 use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
@@ -43,6 +44,9 @@ pub(crate) enum ServerCommand {
     Lease(LeaseArgs),
     /// Prints each setting with its value and its source: flag, environment, file or default. Secrets are hidden
     Config,
+    /// Checks and rotates the secret of the database; servers may be running
+    #[command(subcommand)]
+    Secret(SecretCommand),
 }
 
 impl ServerCommand {
@@ -62,6 +66,7 @@ impl ServerCommand {
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,
+            Self::Secret(command) => secret_rotation::run(command, &flags.database).await,
             Self::Config => {
                 flags.settings.print(&Database::parse(&flags.database)?.to_string());
                 Ok(ExitCode::SUCCESS)

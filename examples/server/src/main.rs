@@ -22,6 +22,7 @@ mod network;
 mod private_file;
 mod retention;
 mod secret;
+mod secret_rotation;
 mod services;
 mod settings;
 mod signing_keys;
@@ -36,6 +37,7 @@ use license_core::access::{TokenDigest, TokenId};
 use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::SystemRng;
 use license_core::error::SetupError;
+use license_core::key::DataKeysError;
 use license_core::service::FirstToken;
 use license_http::webhooks::Dispatcher;
 use license_http::{AccessLogLayer, AdminAuth, Api, TokenAuth};
@@ -218,6 +220,9 @@ fn setup_error(database: &Database, error: &SetupError) -> String {
             format!("{database}: its keys start with {prefix}; start with --key-prefix {prefix}")
         }
         SetupError::Catalog(denial) => format!("{database}: --plans: {denial}"),
+        SetupError::DataKeys(DataKeysError::WrongSecret) => {
+            format!("{database}: {error}{}", secret_rotation::hint(database))
+        }
         error => format!("{database}: {error}"),
     }
 }

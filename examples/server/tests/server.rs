@@ -38,6 +38,8 @@ mod network;
 mod postgres;
 #[path = "server/postgres_faults.rs"]
 mod postgres_faults;
+#[path = "server/secret_rotation.rs"]
+mod secret_rotation;
 #[path = "server/secrets.rs"]
 mod secrets;
 #[path = "server/signing_keys.rs"]

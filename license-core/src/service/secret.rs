@@ -121,7 +121,7 @@ mod tests {
             }
             Ok(is_current)
         });
-        let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+        let clock = ManualClock::at(chrono::DateTime::UNIX_EPOCH);
         let sources = ClockAndRng::new(clock, ChaCha8Rng::seed_from_u64(2));
         (SecretService::new(Arc::new(store), Arc::new(sources)), row)
     }

@@ -1,5 +1,6 @@
 //! Checks that `deploy/license-server.toml` names every option with its default.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use clap::{Arg, CommandFactory};
@@ -60,7 +61,7 @@ fn example() -> String {
     for arg in options(&command) {
         let flag = arg.get_long().unwrap_or_default();
         if let Some((title, _)) = SECTIONS.iter().find(|(_, first)| *first == flag) {
-            text.push_str(&format!("\n## {title}\n"));
+            let _ = write!(text, "\n## {title}\n");
         }
         text.push('\n');
         write_wrapped(
@@ -73,7 +74,7 @@ fn example() -> String {
         if !names.is_empty() && !is_switch {
             write_wrapped(&mut text, "# ", &format!("One of {}.", names.join(", ")));
         }
-        text.push_str(&format!("#{flag} = {}\n", value(arg, is_switch)));
+        let _ = writeln!(text, "#{flag} = {}", value(arg, is_switch));
     }
     text
 }

@@ -323,6 +323,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         plans: Arc::new(PlanCatalog::standard()),
         now: SystemClock.now(),
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

@@ -85,6 +85,8 @@ fn shape(n: usize, license: &mut License, activations: &mut Vec<Activation>) {
                 binding: Binding::Device(device(n * 3 + one)),
                 created_at: license.created_at,
                 label: None,
+                held_until: None,
+                is_returned: false,
             }
         }));
     }
@@ -94,8 +96,8 @@ fn shape(n: usize, license: &mut License, activations: &mut Vec<Activation>) {
     license.domains_used = used(|binding| matches!(binding, Binding::Domain(_)));
 }
 
-/// Fills a database with `count` licenses, the last one issued now. Of the activated ones, 60 % had their last
-/// validation in the last week.
+/// Fills a database with `count` licenses, the last one issued now. Of the activated ones, 60 % had their
+/// last validation in the last week.
 pub(crate) async fn fill(raw: &mut RawConnection, count: usize, now: DateTime<Utc>) {
     let step = Duration::days(DAYS.into()) / i32::try_from(count).expect("small");
     let mut generator = LicenseGenerator::shaped(now - Duration::days(DAYS.into()), step, shape);
@@ -147,8 +149,8 @@ fn noted(name: &str, value: &str) -> BTreeMap<String, String> {
     [(name.to_owned(), value.to_owned())].into()
 }
 
-/// Returns each single filter with many and with few licenses, each sort, and some pairs. `detail` is a license of
-/// the database, with a domain and a device.
+/// Returns each single filter with many and with few licenses, each sort, and some pairs. `detail` is a
+/// license of the database, with a domain and a device.
 pub(crate) fn searches(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<Search> {
     let newest = |(name, filter)| Search { name, filter, sort: SearchSort::NewestFirst };
     let mut all: Vec<_> = single(detail, now).into_iter().map(newest).collect();

@@ -186,8 +186,8 @@ fn complete(criterion: &mut Criterion) {
     drop(within);
 }
 
-/// Measures a validation without a nonce, and one with a nonce, whose answer is signed. Their ratio in one run is the
-/// cost of a proof.
+/// Measures a validation without a nonce, and one with a nonce, whose answer is signed. Their ratio in one
+/// run is the cost of a proof.
 fn proofs(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let store: Arc<dyn FullStore> = Arc::new(MemoryStore::new());

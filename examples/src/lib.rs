@@ -4,6 +4,10 @@
 #[cfg(doctest)]
 mod embedding {}
 
+#[doc = include_str!("../../docs/console.md")]
+#[cfg(doctest)]
+mod console {}
+
 #[doc = include_str!("../../docs/webhooks.md")]
 #[cfg(doctest)]
 mod webhooks {}

@@ -15,6 +15,7 @@ mod name;
 mod over_limit;
 mod period;
 mod plan;
+mod plan_check;
 mod product;
 mod required_claim;
 mod term;

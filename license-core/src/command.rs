@@ -72,8 +72,8 @@ pub enum Command {
     Suspend,
     /// Reinstates a suspended license.
     Reinstate,
-    /// Adds the plan's term to the later of now and `expires_at`, and its updates window to the later of now and
-    /// `updates_until`.
+    /// Adds the plan's term to the later of now and `expires_at`, and its updates window to the later of now
+    /// and `updates_until`.
     Renew,
     /// Changes fields.
     Change(LicensePatch),
@@ -101,15 +101,16 @@ pub enum Command {
     /// Removes a block.
     Unblock(BlockId),
     /// Moves the license to this version of its plan. Its [overrides](crate::license::Overrides) and
-    /// `expires_at` stay; its updates window follows the plan as with [`LicensePatch::plan`]. Changes nothing if
-    /// the license has another plan, or this version or a newer one.
+    /// `expires_at` stay; its updates window follows the plan as with [`LicensePatch::plan`]. Changes nothing
+    /// if the license has another plan, or this version or a newer one.
     ApplyPlan {
         /// The name of the plan.
         plan: String,
         /// The version.
         version: u32,
     },
-    /// Takes the slots that a claim needs, as [`Activate`](Self::Activate), and issues a lease that holds them.
+    /// Takes the slots that a claim needs, as [`Activate`](Self::Activate), and issues a lease that holds
+    /// them.
     Lease(NewLease),
     /// Hands a lease back, and all others of its device. The slot of the device is free at once if the plan
     /// trusts that no copy is left, and otherwise when the last lease ends.
@@ -137,7 +138,7 @@ pub enum Reads {
     Domains,
     /// All wildcards.
     Wildcards,
-    /// The device of the lease with this id.
+    /// The device of the lease with this id, and the domains of all leases of that device.
     OfLease(LeaseId),
     /// Devices whose leases were handed back and are over at this time, at most
     /// [`limits::RELEASED_AT_ONCE`](crate::limits::RELEASED_AT_ONCE).
@@ -217,8 +218,8 @@ impl Command {
         }
     }
 
-    /// Returns whether the store must also read the open leases of the activations, given the license under its
-    /// lock.
+    /// Returns whether the store must also read the open leases of the activations, given the license under
+    /// its lock.
     #[must_use]
     pub fn reads_leases(&self, license: &License, context: &CommandContext) -> bool {
         let frees_slots = match self {
@@ -273,6 +274,9 @@ pub struct CommandContext {
     pub now: DateTime<Utc>,
     /// The version that the license must still have; `None` is any.
     pub expected_version: Option<u64>,
+    /// The digest of the key that the license must still have; `None` is any. A key can be replaced after the
+    /// license was found by it.
+    pub expected_key: Option<KeyDigest>,
     /// The actor for the audit; `None` if the command is not audited, such as one of a validation.
     pub by: Option<Arc<Actor>>,
     /// The idempotency key of the request, if any. It must be stored in the commit of the change.
@@ -284,6 +288,14 @@ pub struct CommandContext {
     pub job: Option<BulkJobId>,
     /// The keys of trial digests.
     pub trials: TrialKeys,
+}
+
+impl CommandContext {
+    /// Returns the context of a caller that names the license by its key.
+    #[must_use]
+    pub fn of_key(self, digest: KeyDigest) -> Self {
+        Self { expected_key: Some(digest), ..self }
+    }
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -315,7 +327,8 @@ pub enum CommandOutcome {
     Repeated(Arc<License>),
     /// Denied by a rule; nothing changed.
     Denied(Denial),
-    /// The claim of [`Command::Activate`] was denied; nothing changed. Has the license as read under the lock.
+    /// The claim of [`Command::Activate`] was denied; nothing changed. Has the license as read under the
+    /// lock.
     NotActivated(DeniedLicense),
 }
 
@@ -343,8 +356,8 @@ pub struct Changes {
     pub events: NewEvents,
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
-    /// The address to replace in the stored events and audit entries of this license, after all other
-    /// writes. Metadata and reasons in the audit, all labels and the reasons of its bulk jobs are removed too.
+    /// The address to replace in the stored events and audit entries of this license, after all other writes.
+    /// Metadata and reasons in the audit, all labels and the reasons of its bulk jobs are removed too.
     pub erased: Option<Erasure>,
     /// The idempotency key to add, with the first of the events.
     pub idempotency: Option<Idempotency>,
@@ -393,6 +406,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         && expected != view.license.version
     {
         return denied(Denial::Stale { version: view.license.version });
+    }
+    if context.expected_key.is_some_and(|expected| expected != view.license.key_digest) {
+        return denied(Denial::KeyReplaced);
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
     let View { license, activations, eviction_candidates, used_key: _, trial_claims, leases, lease_usage } =

@@ -102,7 +102,8 @@ pub enum ServiceError {
     /// A bulk job by search needs a filter: without one, it would change every license. Nothing was created.
     #[error("a job by search needs at least one filter")]
     JobWithoutFilter,
-    /// The search of a bulk job finds another number of licenses than the caller expects. Nothing was created.
+    /// The search of a bulk job finds another number of licenses than the caller expects. Nothing was
+    /// created.
     #[error(
         "the search finds {matched} licenses, not the expected {expect}; do a dry run, and look at its sample"
     )]

@@ -143,7 +143,8 @@ impl License {
         kinds.into_iter().map(|kind| self.slots(kind)).any(|slots| slots.used > 0 && !slots.has_free())
     }
 
-    /// Returns the slots of one kind with the hard limit: what the plan admits beyond the limit is part of it.
+    /// Returns the slots of one kind with the hard limit: what the plan admits beyond the limit is part of
+    /// it.
     #[must_use]
     pub fn slots_with_over_limit(&self, kind: ActivationKind, plan: &Plan) -> Slots {
         let more = match kind {

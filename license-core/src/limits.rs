@@ -42,6 +42,8 @@ pub const PLAN_NAME_BYTES: usize = 64;
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// Days for which a used idempotency key is kept.
 pub const IDEMPOTENCY_KEY_DAYS: u32 = 30;
+/// Days for which ended sessions and links are listed.
+pub const SESSION_DAYS: u32 = 30;
 /// Licenses of one bulk job.
 pub const BULK_JOB_LICENSES: u32 = 100_000;
 /// Ids that one request for a bulk job can list.

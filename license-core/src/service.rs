@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod authentication;
 mod bulk;
 mod catalog;
 mod clock;
@@ -25,9 +26,11 @@ mod key_formats;
 mod leases;
 mod licenses;
 mod limit_throttle;
+mod list_times;
 mod revocations;
 mod search;
 mod secret;
+mod sessions;
 mod signing;
 mod signing_keys;
 mod token_settings;
@@ -51,6 +54,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use authentication::{AuthError, AuthRefusal, Authenticator};
 pub use bulk::{BulkRequest, BulkService, JobPreview, RanStep, SubmittedJob};
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
@@ -60,11 +64,12 @@ pub use customer_activations::{CustomerActivation, CustomerActivations, ListRequ
 pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
-pub use leases::{HandedBack, Issued, LeaseLimit, LeaseRequest, LeaseService, SignedLease};
+pub use leases::{HandedBack, LeaseAnswer, LeaseLimit, LeaseRequest, LeaseService, SignedLease};
 pub use licenses::{KeyedLicense, LicenseService};
 pub use revocations::RevocationList;
 pub use search::{FoundLicenses, SearchRequest, SearchService};
 pub use secret::{Rotated, SecretService};
+pub use sessions::{SignIn, SignInRequest};
 pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
@@ -207,7 +212,7 @@ impl Services {
                 signing: signing.clone(),
                 clock: clock.clone(),
                 context: context.clone(),
-                last_lists: Arc::default(),
+                list_times: Arc::default(),
             },
             clock,
             licenses_store: licenses,
@@ -298,8 +303,8 @@ impl Services {
         ])
     }
 
-    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may have
-    /// imported some.
+    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may
+    /// have imported some.
     ///
     /// # Errors
     /// Returns [`ServiceError::Store`] if the store fails; known formats and keys are kept.

@@ -1,7 +1,7 @@
 //! Signing keys: the Ed25519 keys of tokens, which software verifies without the server.
 //!
-//! One key is active and signs. The next key is published before it signs, so that software can learn it. A key
-//! that was replaced is retiring until the longest token that it signed has ended.
+//! One key is active and signs. The next key is published before it signs, so that software can learn it. A
+//! key that was replaced is retiring until the longest token that it signed has ended.
 
 mod command;
 mod key;

@@ -66,7 +66,7 @@ pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
 };
 pub use health::{HealthWarning, StoreHealth};
-pub use leases::{LEASE_USAGE_PERIOD, LeaseStore, is_prunable};
+pub use leases::{LEASE_USAGE_PERIOD, LeaseStore, OutstandingLeases, is_prunable};
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};
 pub use record::LicenseRecord;
 pub use search::{
@@ -80,8 +80,8 @@ pub use trial_claims::TrialClaims;
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{
-    DeliveryBacklog, DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
-    WebhookStore, take_turns,
+    DeliveryBacklog, DeliveryDetail, DeliveryLeaseRequest, LeasedDeliveries, LeasedDelivery, Replay,
+    Replayed, WebhookStore, take_turns,
 };
 
 #[cfg(any(test, feature = "mock"))]

@@ -1,8 +1,9 @@
 //! Lines of exports and imports.
 //!
-//! An export is lines of JSON: products and plan versions, each license in the order of ids, followed by its activations, and then the
-//! rollups of all licenses, by day, and the trial claims with their keys. An import reads such lines, or table rows with [`Columns`], validates
-//! them, and stores new licenses and rollups. See [`TransferService`](crate::service::TransferService).
+//! An export is lines of JSON: products and plan versions, each license in the order of ids, followed by its
+//! activations and leases, and then the rollups of all licenses, by day, and the trial claims with their
+//! keys. An import reads such lines, or table rows with [`Columns`], validates them, and stores new licenses
+//! and rollups. See [`TransferService`](crate::service::TransferService).
 
 mod batch;
 mod cell;
@@ -10,6 +11,7 @@ mod error;
 pub(crate) mod key_shape;
 pub(crate) mod line;
 mod note;
+mod row_leases;
 mod row_slots;
 mod row_term;
 mod table;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use license_core::service::Services;
+use license_core::service::{Authenticator, Services};
 
-use crate::auth::{AuthConfig, Authenticator};
+use crate::auth::AuthConfig;
 use crate::geoip::GeoIp;
 use crate::limits::{LimitOptions, RequestLimits};
 #[cfg(feature = "openapi")]
@@ -83,7 +83,8 @@ impl Api {
         Self { token_routes: true, ..self }
     }
 
-    /// Adds `/.well-known/jwks.json`, the public signing keys at the root of a host, where JWT libraries look for them.
+    /// Adds `/.well-known/jwks.json`, the public signing keys at the root of a host, where JWT libraries look
+    /// for them.
     pub fn well_known_routes(self) -> Self {
         Self { well_known_routes: true, ..self }
     }

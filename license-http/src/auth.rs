@@ -1,8 +1,5 @@
 //! Authentication and authorization of admin calls.
 
-mod refusal;
-
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,77 +10,12 @@ use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
 use license_core::access::{Actor, Principal, Scope, TokenDigest, TokenId};
-use license_core::service::{AccessService, Caller, Checked};
-use license_core::store::StoreError;
+use license_core::service::{AccessService, AuthError, AuthRefusal, Authenticator, Caller, Checked};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::access_log::RequestId;
 use crate::client_ip::ClientAddress;
 use crate::problem::{Code, Problem};
-
-pub use refusal::AuthRefusal;
-
-/// Identifies the caller of an admin call.
-///
-/// Use [`AdminAuth`] or [`TokenAuth`], or implement this trait for an app with its own sessions or client
-/// certificates. The router checks the scopes that [`routes`](crate::routes()) lists.
-///
-/// ```
-/// use axum::http::request::Parts;
-/// use license_core::{service::Caller, access::Principal, access::Scope};
-/// use license_http::{AuthError, Authenticator};
-///
-/// /// Trusts the user header of an authenticating proxy.
-/// #[derive(Debug)]
-/// struct BehindSso;
-///
-/// #[async_trait::async_trait]
-/// impl Authenticator for BehindSso {
-///     async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
-///         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
-///         let user = user.ok_or(AuthError::Missing)?;
-///         Ok(Caller { principal: Principal::Named(user.to_owned()), scopes: Scope::LicensesRead.into() })
-///     }
-/// }
-/// ```
-#[async_trait]
-pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
-    /// Returns the caller. The body has not been read yet.
-    ///
-    /// # Errors
-    /// Returns [`AuthError`] if the caller is unknown or cannot be determined.
-    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError>;
-
-    /// Returns the answer to a caller that lacks a scope of the route; `None` for the answer of the router.
-    fn refuse_scope(&self, _caller: &Caller, _lacking: Scope) -> Option<AuthRefusal> {
-        None
-    }
-}
-
-#[async_trait]
-impl<T: Authenticator + ?Sized> Authenticator for Arc<T> {
-    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
-        (**self).authenticate(request).await
-    }
-
-    fn refuse_scope(&self, caller: &Caller, lacking: Scope) -> Option<AuthRefusal> {
-        (**self).refuse_scope(caller, lacking)
-    }
-}
-
-/// Error returned by an [`Authenticator`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum AuthError {
-    /// The request has no credentials. The answer asks for a Bearer token.
-    Missing,
-    /// The credentials are not valid. The text is shown to the caller; it must not contain quotation marks.
-    Invalid(&'static str),
-    /// The authenticator answers in its own words.
-    Refused(AuthRefusal),
-    /// The token store failed.
-    Store(StoreError),
-}
 
 impl From<AuthError> for Problem {
     /// Adds the challenge of RFC 6750. A request without credentials gets one without an error code.
@@ -91,15 +23,24 @@ impl From<AuthError> for Problem {
         match error {
             AuthError::Store(error) => error.into(),
             AuthError::Refused(refusal) => refusal.into(),
-            AuthError::Missing => {
-                let detail = "This call needs one Authorization header with a Bearer token.";
-                Self::new(Code::Unauthorized, detail).with_challenge("Bearer")
-            }
             AuthError::Invalid(reason) => {
                 let challenge = format!(r#"Bearer error="invalid_token", error_description="{reason}""#);
                 Self::new(Code::Unauthorized, format!("{reason}.")).with_challenge(&challenge)
             }
+            // `Missing`.
+            _ => {
+                let detail = "This call needs one Authorization header with a Bearer token.";
+                Self::new(Code::Unauthorized, detail).with_challenge("Bearer")
+            }
         }
+    }
+}
+
+impl From<AuthRefusal> for Problem {
+    fn from(refusal: AuthRefusal) -> Self {
+        let mut problem = Self::new(Code::Unauthorized, refusal.detail);
+        (problem.status, problem.code) = (refusal.status, refusal.code);
+        problem.with_headers(refusal.headers)
     }
 }
 
@@ -228,7 +169,8 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
 }
 
 /// Returns the id of a request for the audit: that of the access log, otherwise the header of the caller.
-pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+#[must_use]
+pub fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
     let id = extensions.get::<RequestId>().cloned().or_else(|| RequestId::from_headers(headers));
     id.map(|id| id.0.to_string())
 }

@@ -50,6 +50,7 @@ mod limits;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod problem;
+mod revocation_lists;
 mod routes;
 mod state;
 #[cfg(feature = "webhooks")]
@@ -60,13 +61,14 @@ pub use access_log::{AccessLogLayer, AccessLogService};
 #[cfg(feature = "webhooks")]
 pub use api::router_with_webhooks;
 pub use api::{Api, admin_router, public_router, router, routes};
-pub use auth::{AdminAuth, AuthError, AuthRefusal, Authenticator, TokenAuth};
+pub use auth::{AdminAuth, TokenAuth, request_id};
 pub use axum::http::{HeaderName, HeaderValue};
 pub use client_ip::{ByTrustedProxy, ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
 pub use geoip::GeoIp;
 #[cfg(feature = "geoip")]
 pub use geoip::{GeoIpDatabase, GeoIpError};
 pub use ipnet::IpNet;
+pub use license_core::service::{AuthError, AuthRefusal, Authenticator};
 pub use limits::{LimitOptions, Rate, RateError, RateLimits};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;

@@ -23,7 +23,7 @@ pub(crate) mod plans;
 #[cfg(all(feature = "process-metrics", target_os = "linux"))]
 mod process_metrics;
 pub(crate) mod products;
-pub(crate) mod revocations;
+mod revocations;
 pub(crate) mod search;
 pub(crate) mod signing_keys;
 pub(crate) mod tokens;

@@ -7,7 +7,7 @@ use license_core::service::Services;
 
 use crate::geoip::GeoIp;
 use crate::limits::RequestLimits;
-use crate::routes::revocations::RevocationLists;
+use crate::revocation_lists::RevocationLists;
 
 /// State of a router. axum clones it for each request, so it is one pointer.
 pub(crate) type HttpState = Arc<StateInner>;

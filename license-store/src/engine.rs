@@ -50,7 +50,7 @@ use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
     AnomaliesJob, AuditRetentionJob, BulkJobRetentionJob, BulkJobsJob, CatalogJob, ClockJob,
     EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, LeaseRetentionJob,
-    ReturnedLeasesJob, SigningKeysJob, UsageRetentionJob,
+    ReturnedLeasesJob, SessionRetentionJob, SigningKeysJob, UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -294,11 +294,12 @@ impl Engine {
         self.spawn(AnomaliesJob { clock: clock.clone(), events: events.clone(), every });
         self.spawn(EventRetentionJob { clock: clock.clone(), events, keep_deliveries, keep_events });
         self.spawn(UsageRetentionJob { clock: clock.clone(), usage, retention: usage_retention });
-        self.spawn(AuditRetentionJob { clock: clock.clone(), access, days: audit_days });
+        self.spawn(AuditRetentionJob { clock: clock.clone(), access: access.clone(), days: audit_days });
         self.spawn(BulkJobsJob { bulk: bulk.clone() });
         self.spawn(BulkJobRetentionJob { clock: clock.clone(), bulk });
         self.spawn(ReturnedLeasesJob { clock: clock.clone(), leases: leases.clone(), every });
         self.spawn(LeaseRetentionJob { clock: clock.clone(), leases });
-        self.spawn(IdempotencyRetentionJob { clock, licenses });
+        self.spawn(IdempotencyRetentionJob { clock: clock.clone(), licenses });
+        self.spawn(SessionRetentionJob { clock, access });
     }
 }

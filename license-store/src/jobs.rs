@@ -22,7 +22,8 @@ pub use idle_devices::IdleDevicesJob;
 pub use key_formats::KeyFormatsJob;
 pub use leases::{LeaseRetentionJob, ReturnedLeasesJob};
 pub use retention::{
-    AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob,
+    AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, SessionRetentionJob,
+    UsageRetentionJob,
 };
 pub use signing_keys::SigningKeysJob;
 

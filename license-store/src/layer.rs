@@ -71,7 +71,7 @@ macro_rules! with_ports {
                     &self, id: &EndpointId, command: &EndpointCommand, context: &EndpointContext
                 ) -> EndpointOutcome;
                 async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> bool;
-                async fn lease_deliveries(&self, request: &LeaseRequest) -> LeasedDeliveries;
+                async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> LeasedDeliveries;
                 async fn settle(&self, settlement: &Settlement) -> Settled;
                 async fn return_delivery(
                     &self, delivery: &Delivery, token: LeaseToken, now: DateTime<Utc>
@@ -93,6 +93,9 @@ macro_rules! with_ports {
                 async fn get_token(&self, id: &TokenId) -> Option<ApiToken>;
                 async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Page<ApiToken, TokenId>;
                 async fn record_token_uses(&self, uses: &[TokenUse]) -> ();
+                async fn create_link(&self, new: &NewLink) -> Option<ApiToken>;
+                async fn open_session(&self, new: &NewSession) -> Option<ApiToken>;
+                async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> u64;
             }
             port AuditStore {
                 async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest<u64>) -> Page<Audited, u64>;
@@ -154,7 +157,7 @@ macro_rules! with_ports {
                     &self, license: &LicenseId, page: &PageRequest<LeaseId>
                 ) -> Page<Lease, LeaseId>;
                 async fn outstanding_leases(
-                    &self, license: &LicenseId, only_ended: bool, now: DateTime<Utc>, limit: u32
+                    &self, license: &LicenseId, which: &OutstandingLeases, now: DateTime<Utc>, limit: u32
                 ) -> Vec<Lease>;
                 async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Vec<LeaseId>;
                 async fn find_returned(&self, now: DateTime<Utc>, limit: u32) -> Vec<LicenseId>;

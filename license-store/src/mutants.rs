@@ -60,6 +60,7 @@ fn tamper(data: &mut Data, id: &LicenseId, change: impl FnOnce(&mut ImportedLice
         id_given: true,
         key_given: true,
         trial_claims: Vec::new(),
+        leases: record.leases().cloned().collect(),
     };
     change(&mut stored);
     if let Some(entry) = data.licenses.get_mut(id) {

@@ -53,6 +53,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         plans: Arc::new(plans()),
         now: now(),
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,
@@ -272,7 +273,7 @@ mod postgres {
         let store = connect(&database, &options()).await;
         let new = license(1);
         let mut raw = database.connect().await;
-        let clear = "TRUNCATE licenses, activations, license_counters, events, validations, rollups, journal, idempotency_keys";
+        let clear = "TRUNCATE licenses, leases, activations, license_counters, events, validations, rollups, journal, idempotency_keys";
         for broken in BROKEN {
             raw.execute(clear).await.expect("empty");
             fill(&store, &new).await;

@@ -3,6 +3,7 @@
 mod transfer {
     mod databases;
     mod keys;
+    mod leases;
     mod lines;
     mod round_trips;
     mod server;

@@ -330,6 +330,7 @@ async fn over_change_feed(database: &TestDatabase) -> Vec<Duration> {
                 plans: Arc::clone(&plans),
                 now: SystemClock.now(),
                 expected_version: None,
+                expected_key: None,
                 by: None,
                 idempotency: None,
                 reason: None,

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
+use crate::console::{self, LinkArgs};
 use crate::database::Database;
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
@@ -47,6 +48,9 @@ pub(crate) enum ServerCommand {
     /// Checks and rotates the secret of the database; servers may be running
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give
+    /// --listen, --tls-cert and --console-origin as the server has them, before the command
+    ConsoleLink(LinkArgs),
 }
 
 impl ServerCommand {
@@ -63,6 +67,7 @@ impl ServerCommand {
             Self::Clock { command } => {
                 clock::run(command.as_ref(), &flags.database).await.map(|()| ExitCode::SUCCESS)
             }
+            Self::ConsoleLink(args) => console::run(args, flags).await.map(|()| ExitCode::SUCCESS),
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,

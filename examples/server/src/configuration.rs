@@ -15,7 +15,7 @@ const BEGIN: &str = "<!-- The flags are generated: begin -->\n";
 const END: &str = "<!-- The flags are generated: end -->\n";
 
 /// Sections of the server's flags, with the first flag of each.
-pub(crate) const SECTIONS: [(&str, &str); 10] = [
+pub(crate) const SECTIONS: [(&str, &str); 11] = [
     ("Configuration file", "config"),
     ("Address", "listen"),
     ("Database", "database"),
@@ -25,6 +25,7 @@ pub(crate) const SECTIONS: [(&str, &str); 10] = [
     ("Browsers and TLS", "cors-origin"),
     ("Retention", "audit-retention"),
     ("Webhooks", "webhook-allow"),
+    ("Console", "console"),
     ("Plans, keys and log", "admin-token"),
 ];
 

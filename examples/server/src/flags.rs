@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
+use crate::console::ConsoleFlags;
 use crate::duration;
 use crate::environment::switch;
 use crate::given_secret::GivenSecret;
@@ -73,6 +74,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) tokens: TokenFlags,
 
+    #[command(flatten)]
+    pub(crate) console: ConsoleFlags,
+
     /// Token for admin calls, instead of the one generated on the first start
     #[arg(
         long = "admin-token",
@@ -90,8 +94,8 @@ pub(crate) struct Flags {
     #[arg(skip)]
     pub(crate) admin_token: GivenSecret,
 
-    /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it, starter,
-    /// professional and enterprise are written into a new database
+    /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it,
+    /// starter, professional and enterprise are written into a new database
     #[arg(long, global = true, env = "LICENSE_PLANS", value_name = "FILE")]
     plans: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use license_core::access::{Actor, Principal};
-use license_core::service::{Issued, LeaseLimit, Services, SignedLease};
+use license_core::service::{LeaseAnswer, LeaseLimit, Services, SignedLease};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
@@ -22,8 +22,8 @@ const CODE_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("code").required(true))]
 pub(crate) struct LeaseArgs {
-    /// File with the request code that the software shows (LREQ1-…); - is standard input. The code contains the license
-    /// key, so it is no argument
+    /// File with the request code that the software shows (LREQ1-…); - is standard input. The code contains
+    /// the license key, so it is no argument
     #[arg(long, value_name = "FILE", group = "code")]
     request: Option<PathBuf>,
 
@@ -68,9 +68,9 @@ pub(crate) async fn run(args: &LeaseArgs, flags: &Flags) -> Result<ExitCode, Str
 async fn issue(code: &str, days: Option<u32>, services: &Services) -> Result<SignedLease, String> {
     let actor = Arc::new(Actor::new(Principal::CommandLine));
     match services.leases.issue_by_code(code, days, &actor).await {
-        Ok(Issued::Lease(lease)) => Ok(*lease),
-        Ok(Issued::NotFound) => Err("there is no license with the key of this request".to_owned()),
-        Ok(Issued::Denied(denied)) => Err(format!("{}: {denied}", denied.code())),
+        Ok(LeaseAnswer::Lease(lease)) => Ok(*lease),
+        Ok(LeaseAnswer::NotFound) => Err("there is no license with the key of this request".to_owned()),
+        Ok(LeaseAnswer::Denied(denied)) => Err(format!("{}: {denied}", denied.code())),
         Err(error) => Err(error.to_string()),
     }
 }

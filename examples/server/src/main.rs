@@ -9,6 +9,7 @@ mod command;
 mod config_file;
 #[cfg(test)]
 mod configuration;
+mod console;
 mod database;
 mod database_url;
 mod duration;
@@ -32,8 +33,10 @@ mod transfer;
 
 use std::process::ExitCode;
 
+use axum::Router;
 use flags::Flags;
-use license_core::access::{TokenDigest, TokenId};
+use license_console::ConsoleOptions;
+use license_core::access::{Principal, TokenDigest, TokenId};
 use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::SystemRng;
 use license_core::error::SetupError;
@@ -87,14 +90,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(text)?;
-    let metrics_listener = match &flags.network.metrics_listen {
-        None => None,
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?,
-        ),
-    };
+    let metrics_listener = metrics_listener(flags.network.metrics_listen.as_deref()).await?;
 
     // Others that start meanwhile wait, and find the secret and the database of this start.
     let starting = database.lock_folder();
@@ -108,7 +104,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let builder = Engine::builder(store, &secret.secret);
     let managed_by = plans.as_ref().map(|(_, file)| file.clone());
     let builder = plans.into_iter().fold(builder, |builder, (plans, file)| builder.plans_of(plans, file));
-    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let has_tls = options.tls.is_some();
+    let scheme = if has_tls { "https" } else { "http" };
     let builder = flags.tokens.configure(builder, format!("{scheme}://{address}"));
     let engine = builder
         .key_format(key_format)
@@ -135,7 +132,9 @@ async fn run(flags: Flags) -> Result<(), String> {
             .geoip(geoip)
             .store_addresses(flags.retention.store_addresses)
             .routers();
-        let app = app.layer(log);
+        let app = with_console(app, &engine, &flags, &admin_token, has_tls).layer(log);
+        let console =
+            console_line(&engine, &admin_token, flags.console.url(scheme, &address.to_string())).await;
         if options.tls.is_none() && !address.ip().is_loopback() && !flags.network.has_trusted_proxy() {
             tracing::warn!(
                 %address,
@@ -151,6 +150,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             plans: shown_plans(&engine.catalog.current(), managed_by.as_deref()),
             plan: plan_for_commands(&engine.catalog.current()).into(),
             admin_token,
+            console,
             metrics: metrics_listener.as_ref().map(TcpListener::local_addr).transpose().map_err(text)?,
         }
         .print();
@@ -178,6 +178,46 @@ async fn run(flags: Flags) -> Result<(), String> {
     let served = served.await;
     engine.shutdown().await;
     served
+}
+
+/// Listens for calls of metrics, if an address for them is set.
+async fn metrics_listener(address: Option<&str>) -> Result<Option<TcpListener>, String> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    listener.map(Some).map_err(|error| format!("cannot listen on {address} for metrics: {error}"))
+}
+
+/// Adds the console, unless it is off.
+fn with_console(
+    app: Router,
+    engine: &Engine,
+    flags: &Flags,
+    admin_token: &AdminToken,
+    has_tls: bool,
+) -> Router {
+    let options = ConsoleOptions::new().store_addresses(flags.retention.store_addresses);
+    let options = match admin_token {
+        // As a bearer token, it is rejected too.
+        AdminToken::Configured => options.excluding(TokenId::first()),
+        AdminToken::Created(_) | AdminToken::Existing => options,
+    };
+    flags.console.mount(app, engine.services(), has_tls, options)
+}
+
+/// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the
+/// message may be kept in a log.
+async fn console_line(engine: &Engine, admin_token: &AdminToken, url: Option<String>) -> Option<String> {
+    let url = url?;
+    if matches!(admin_token, AdminToken::Configured) {
+        let command = "license-server token create --name you --scopes admin";
+        return Some(format!("{url} (sign in with a token: {command})"));
+    }
+    let by_command = format!("{url} (to sign in: license-server console-link)");
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return Some(by_command);
+    }
+    let link = console::link(&engine.services().access, &TokenId::first(), &url, Principal::System).await;
+    Some(link.map_or(by_command, |link| format!("{link} (opens one session, within 10 minutes)")))
 }
 
 /// Authenticates by the tokens of the database. A token given for this run replaces the first one.

@@ -150,6 +150,10 @@ impl NetworkFlags {
         })
     }
 
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
     pub(crate) fn has_trusted_proxy(&self) -> bool {
         !self.trusted_proxies.is_empty()
     }
@@ -190,7 +194,7 @@ fn header_name(text: &str) -> Result<HeaderName, &'static str> {
 }
 
 /// Parses `*`, or scheme and host as a browser sends them.
-fn origin(text: &str) -> Result<HeaderValue, &'static str> {
+pub(crate) fn origin(text: &str) -> Result<HeaderValue, &'static str> {
     const ERROR: &str = "must be an origin such as https://example.com (lower case, without a path), or *";
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_valid = |host: &str| {

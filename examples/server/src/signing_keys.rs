@@ -21,8 +21,8 @@ use crate::services::{print, with_services};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SigningKeyCommand {
-    /// Prints all keys, oldest first, as tab-separated id, state, creation, activation, replacement and end of
-    /// the last token
+    /// Prints all keys, oldest first, as tab-separated id, state, creation, activation, replacement and end
+    /// of the last token
     List,
     /// Makes the next key active, and creates another next key. The key before it is retiring until its last
     /// token has ended

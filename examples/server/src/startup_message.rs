@@ -28,6 +28,8 @@ pub(crate) struct StartupMessage {
     /// Plan that the commands use: the one with which they reach a limit soonest.
     pub(crate) plan: Arc<Plan>,
     pub(crate) admin_token: AdminToken,
+    /// Address of the console and how to sign in, unless it is off.
+    pub(crate) console: Option<String>,
     /// Address of the listener for metrics, if there is one.
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -35,7 +37,7 @@ pub(crate) struct StartupMessage {
 impl StartupMessage {
     /// Prints the message to standard output. The log goes to standard error.
     pub(crate) fn print(&self) {
-        let Self { scheme, address, database, secret, plans, plan, admin_token, metrics } = self;
+        let Self { scheme, address, database, secret, plans, plan, admin_token, console, metrics } = self;
         let second = match plan.max_domains {
             Limit::AtMost(1) => "denied: the plan allows one domain".to_owned(),
             limit => format!("domains that the plan allows: {limit}"),
@@ -54,6 +56,7 @@ impl StartupMessage {
         };
         let metrics =
             metrics.map(|address| format!("\n  metrics      http://{address}/metrics")).unwrap_or_default();
+        let console = console.as_ref().map(|line| format!("\n  console      {line}")).unwrap_or_default();
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             r#"license-server {version}
@@ -61,7 +64,7 @@ impl StartupMessage {
   database     {database}
   secret       {secret}
   plans        {plans}
-  admin token  {note}{metrics}
+  admin token  {note}{console}{metrics}
 
 To issue a license, paste into another terminal:
 

@@ -16,7 +16,8 @@ use crate::flags::DatabaseFlags;
 pub(crate) enum TokenCommand {
     /// Creates a token and prints it to standard output, only once
     Create(CreateArgs),
-    /// Prints all tokens, newest first, as tab-separated id, status, scopes, expiry, last use and name
+    /// Prints all tokens, newest first, as tab-separated id, kind (api, session or link), status, scopes,
+    /// expiry, last use and name
     List,
     /// Revokes a token permanently
     Revoke {
@@ -33,7 +34,8 @@ pub(crate) struct CreateArgs {
     name: TokenName,
 
     /// Comma-separated scopes: licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write,
-    /// tokens:write, audit:read, catalog:read, catalog:write, admin
+    /// tokens:write, audit:read, catalog:read, catalog:write, leases:write, keys:write,
+    /// admin
     #[arg(long, value_parser = Scopes::parse)]
     scopes: Scopes,
 
@@ -42,7 +44,7 @@ pub(crate) struct CreateArgs {
     expires: Option<DateTime<Utc>>,
 }
 
-fn id(text: &str) -> Result<TokenId, &'static str> {
+pub(crate) fn id(text: &str) -> Result<TokenId, &'static str> {
     TokenId::parse(text).map_err(|_| "must be tok_ followed by 1 to 40 of a-z and 0-9")
 }
 
@@ -91,11 +93,21 @@ async fn execute(command: &TokenCommand, access: &AccessService) -> Result<(), S
 }
 
 fn line(token: &ApiToken, now: DateTime<Utc>) -> String {
-    let ApiToken { id, digest: _, name, scopes, created_at: _, last_used_at, expires_at, revoked_at: _ } =
-        token;
+    let ApiToken {
+        id,
+        digest: _,
+        name,
+        scopes,
+        created_at: _,
+        last_used_at,
+        expires_at,
+        revoked_at: _,
+        kind,
+    } = token;
     let shown = |time: &Option<DateTime<Utc>>| {
         time.map_or_else(|| "never".to_owned(), |time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     };
     let status = token.state(now).as_str();
-    format!("{id}\t{status}\t{scopes}\t{}\t{}\t{}", shown(expires_at), shown(last_used_at), name.as_str())
+    let (expiry, used, name, kind) = (shown(expires_at), shown(last_used_at), name.as_str(), kind.as_str());
+    format!("{id}\t{kind}\t{status}\t{scopes}\t{expiry}\t{used}\t{name}")
 }

@@ -17,6 +17,8 @@ mod client;
 mod clock;
 #[path = "server/config_file.rs"]
 mod config_file;
+#[path = "server/console.rs"]
+mod console;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]

@@ -224,6 +224,12 @@ impl AuditEntry {
         Self { changes, ..Self::new(action, actor, at) }
     }
 
+    /// Creates the entry of a license key that a person was shown.
+    #[must_use]
+    pub fn of_shown_key(id: &LicenseId, actor: &Actor, at: DateTime<Utc>) -> Self {
+        Self { license_id: Some(id.clone()), ..Self::new("license.key_shown", actor, at) }
+    }
+
     /// Creates the entry of an erasure, without the erased address.
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {

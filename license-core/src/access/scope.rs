@@ -116,7 +116,7 @@ impl fmt::Debug for Scopes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "scopes must be a comma-separated list of licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write, \
-     tokens:write, audit:read, catalog:read, catalog:write and admin"
+     tokens:write, audit:read, catalog:read, catalog:write, leases:write, keys:write and admin"
 )]
 pub struct ScopesError;
 

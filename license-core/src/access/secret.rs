@@ -7,11 +7,31 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-const PREFIX: &str = "lkt_";
 /// 256 random bits in hex.
 const RANDOM_DIGITS: usize = 64;
 /// Check digits at the end. One typo in 2^32 is not detected.
 const CHECK_DIGITS: usize = 8;
+
+/// The kind of a secret, which its prefix shows. A secret is never accepted as one of another kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// Of an API token: `lkt_`.
+    Token,
+    /// Of a session: `lks_`.
+    Session,
+    /// Of a one-time link: `lkl_`.
+    Link,
+}
+
+impl SecretKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Token => "lkt_",
+            Self::Session => "lks_",
+            Self::Link => "lkl_",
+        }
+    }
+}
 
 /// A new API token: `lkt_`, 256 random bits and 32 check bits, in hex. Stores have only the
 /// [`digest`](Self::digest).
@@ -35,11 +55,20 @@ impl TokenSecret {
     /// # Errors
     /// Returns the error of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
+        Self::generate_kind(SecretKind::Token, rng)
+    }
+
+    /// Generates the secret of a token, session or link.
+    ///
+    /// # Errors
+    /// Returns the error of the generator.
+    pub fn generate_kind<R: TryCryptoRng + ?Sized>(kind: SecretKind, rng: &mut R) -> Result<Self, R::Error> {
+        let prefix = kind.prefix();
         let mut bytes = Zeroizing::new([0_u8; RANDOM_DIGITS / 2]);
         rng.try_fill_bytes(bytes.as_mut_slice())?;
         // Full capacity: a growing string would leave copies in freed memory.
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + RANDOM_DIGITS + CHECK_DIGITS));
-        text.push_str(PREFIX);
+        let mut text = Zeroizing::new(String::with_capacity(prefix.len() + RANDOM_DIGITS + CHECK_DIGITS));
+        text.push_str(prefix);
         push_hex(&mut text, bytes.as_slice());
         let check = check(&text);
         push_hex(&mut text, &check);
@@ -62,7 +91,13 @@ impl TokenSecret {
     /// typo, so that no lookup is needed. Tokens without check digits are accepted.
     #[must_use]
     pub fn digest_of_typed(text: &str) -> Option<TokenDigest> {
-        let digits = text.strip_prefix(PREFIX)?;
+        Self::digest_of_kind(SecretKind::Token, text)
+    }
+
+    /// Returns the digest of a secret of this kind, as [`digest_of_typed`](Self::digest_of_typed).
+    #[must_use]
+    pub fn digest_of_kind(kind: SecretKind, text: &str) -> Option<TokenDigest> {
+        let digits = text.strip_prefix(kind.prefix())?;
         if !digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
             return None;
         }
@@ -172,6 +207,13 @@ mod tests {
         }
         for wrong in ["", "lkt_", "lkt", &format!("{text}0"), &text[4..], &format!("{text}ü")] {
             assert_eq!(TokenSecret::digest_of_typed(wrong), None, "{wrong}");
+        }
+        // Of another kind.
+        for kind in [SecretKind::Session, SecretKind::Link] {
+            assert_eq!(TokenSecret::digest_of_kind(kind, text), None, "{kind:?}");
+            let other = TokenSecret::generate_kind(kind, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+            assert_eq!(TokenSecret::digest_of_kind(kind, other.reveal()), Some(other.digest()));
+            assert_eq!(TokenSecret::digest_of_typed(other.reveal()), None, "{kind:?}");
         }
         // Without check digits.
         let old = format!("lkt_{}", "0123456789abcdef".repeat(4));

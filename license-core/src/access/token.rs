@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::audit::{Actor, AuditEntry};
 use super::scope::{Scope, Scopes};
-use super::secret::TokenDigest;
+use super::secret::{SecretKind, TokenDigest};
 use crate::id::TokenId;
 use crate::limits;
 use crate::text_enum::text_enum;
@@ -44,6 +44,61 @@ text_value!(TokenName, TokenNameError);
 )]
 pub struct TokenNameError;
 
+/// A session ends after this time without a request, which is measured to about a minute.
+pub const SESSION_IDLE: TimeDelta = TimeDelta::hours(1);
+
+/// What a stored token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// An API token, sent with each call.
+    Api,
+    /// The session of a person, opened with the API token that has this id.
+    Session(TokenId),
+    /// A link that opens one session of the API token that has this id.
+    Link(TokenId),
+}
+
+impl TokenKind {
+    /// Returns `api`, `session` or `link`, as in databases and JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Session(_) => "session",
+            Self::Link(_) => "link",
+        }
+    }
+
+    /// Returns the id of the API token to which a session or link belongs.
+    #[must_use]
+    pub fn parent(&self) -> Option<&TokenId> {
+        match self {
+            Self::Api => None,
+            Self::Session(parent) | Self::Link(parent) => Some(parent),
+        }
+    }
+
+    /// Parses the stored form. Returns `None` if the parts do not match.
+    #[must_use]
+    pub fn from_stored(kind: &str, parent: Option<TokenId>) -> Option<Self> {
+        match (kind, parent) {
+            ("api", None) => Some(Self::Api),
+            ("session", Some(parent)) => Some(Self::Session(parent)),
+            ("link", Some(parent)) => Some(Self::Link(parent)),
+            _ => None,
+        }
+    }
+
+    /// Returns the kind of its secret.
+    pub(crate) fn secret(&self) -> SecretKind {
+        match self {
+            Self::Api => SecretKind::Token,
+            Self::Session(_) => SecretKind::Session,
+            Self::Link(_) => SecretKind::Link,
+        }
+    }
+}
+
 /// Stored data of a token, without the token itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiToken {
@@ -63,6 +118,8 @@ pub struct ApiToken {
     pub expires_at: Option<DateTime<Utc>>,
     /// Time of revocation, which is permanent.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// Whether it is an API token, a session or a link.
+    pub kind: TokenKind,
 }
 
 text_enum! {
@@ -88,15 +145,24 @@ impl ApiToken {
         now: DateTime<Utc>,
     ) -> Self {
         let (last_used_at, expires_at, revoked_at) = (None, None, None);
-        Self { id, digest, name, scopes, created_at: now, last_used_at, expires_at, revoked_at }
+        let kind = TokenKind::Api;
+        Self { id, digest, name, scopes, created_at: now, last_used_at, expires_at, revoked_at, kind }
     }
 
-    /// Returns the state at `now`. The token is expired from `expires_at` on.
+    /// Returns whether a session had no request for [`SESSION_IDLE`] before `now`.
+    #[must_use]
+    pub fn is_idle(&self, now: DateTime<Utc>) -> bool {
+        let last_used = self.last_used_at.unwrap_or(self.created_at);
+        matches!(self.kind, TokenKind::Session(_)) && last_used + SESSION_IDLE <= now
+    }
+
+    /// Returns the state at `now`. The token is expired from `expires_at` on, and a session also when it is
+    /// idle.
     #[must_use]
     pub fn state(&self, now: DateTime<Utc>) -> TokenState {
         if self.revoked_at.is_some() {
             TokenState::Revoked
-        } else if self.expires_at.is_some_and(|at| at <= now) {
+        } else if self.expires_at.is_some_and(|at| at <= now) || self.is_idle(now) {
             TokenState::Expired
         } else {
             TokenState::Active
@@ -145,7 +211,12 @@ pub fn revoke(token: &ApiToken, by: &Actor, now: DateTime<Utc>) -> Option<TokenR
     }
     let token = ApiToken { revoked_at: Some(now), ..token.clone() };
     let changes = json!({ "revoked_at": { "before": null, "after": now } });
-    let audit = AuditEntry::of_token("token.revoke", &token.id, changes, by, now);
+    let action = match token.kind {
+        TokenKind::Api => "token.revoke",
+        TokenKind::Session(_) => "session.end",
+        TokenKind::Link(_) => "link.revoke",
+    };
+    let audit = AuditEntry::of_token(action, &token.id, changes, by, now);
     Some(TokenRevocation { token, audit })
 }
 

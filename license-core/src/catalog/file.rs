@@ -23,7 +23,7 @@ struct ProductFields {
 
 /// The words that stand for `null`, which TOML does not have. Other fields that are `null` are left out.
 const WORDS: [(&str, &str); 3] =
-    [("max_domains", "unlimited"), ("max_devices", "unlimited"), ("term_days", "perpetual")];
+    [("max_domains", "unlimited"), ("max_devices", "unlimited"), ("term", "perpetual")];
 
 impl PlanCatalog {
     /// Parses a catalog from TOML. Every limit and term must be given, so that none is unlimited by mistake.
@@ -222,7 +222,8 @@ mod tests {
              max_countries_per_day = 2\ntrial = {once_per = [\"device\"]}\nfeatures = {\"a b\" = true, b = -7, c = \"x\\\"y\"}\n\
              [products.editor]\ndisplay_name = \"An \\\"Editor\\\"\"\n[products.viewer]\ndisplay_name = \"V\"",
         );
-        for catalog in [standard, PlanCatalog::from_toml(&full).unwrap()] {
+        let perpetual = PlanCatalog::new([Plan::new("forever")]).unwrap();
+        for catalog in [standard, perpetual, PlanCatalog::from_toml(&full).unwrap()] {
             let text = catalog.to_toml().unwrap();
             assert_eq!(PlanCatalog::from_toml(&text).expect(&text), catalog, "{text}");
         }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Draft;
 use super::draft::{activation_json, lease_json};
 use super::lifecycle::refuse_revoked;
-use super::release::find_holder;
+use super::release::{find, find_holder};
 use crate::catalog::{Limit, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
@@ -190,12 +190,17 @@ pub(super) fn hand_back(
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
     refuse_revoked(draft)?;
-    if !draft.open_leases.iter().any(|lease| lease.id == *id) {
-        return Err(Denial::LeaseNotFound);
-    }
-    let device = activations.first().ok_or(Denial::LeaseNotFound)?;
+    let lease = draft.open_leases.iter().find(|lease| lease.id == *id).ok_or(Denial::LeaseNotFound)?;
+    let device = find(activations, &lease.device).map_err(|_| Denial::LeaseNotFound)?;
     if plan_of(&draft.license, plans)?.trust_release {
         draft.release(device, ReleaseCause::Returned);
+        let now = draft.now;
+        for domain in activations.iter().filter(|held| held.id != device.id && held.is_held(now)) {
+            // Leases of other devices still hold it.
+            let others = draft.open_leases.iter().filter(|lease| lease.is_of(&domain.id));
+            let until = others.map(Lease::accepted_until).max().unwrap_or(now);
+            draft.leases.held.push(HeldSlot { activation: domain.id.clone(), until, is_returned: false });
+        }
         return Ok(());
     }
     draft.end_leases(device, LeaseEnd::Returned);

@@ -99,6 +99,7 @@ fn context() -> CommandContext {
         plans: plans().into(),
         now: now(),
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,
@@ -183,9 +184,8 @@ impl TestLicense {
         let context = CommandContext { now: self.now, reason: self.reason.clone(), ..context() };
         let reads = command.reads(&context);
         let activations = self.activations.iter().filter(|activation| match &reads {
-            Reads::Nothing => false,
+            Reads::Nothing | Reads::OfLease(_) | Reads::Returned(_) => false,
             Reads::One(id) => activation.id == *id,
-            Reads::OfLease(_) | Reads::Returned(_) => false,
             Reads::Wildcards => activation.binding.value().starts_with('*'),
             Reads::Domains => activation.binding.kind() == ActivationKind::Domain,
             Reads::Claim { domains, fingerprint } => match &activation.binding {

@@ -12,8 +12,8 @@ use crate::text_enum::text_enum;
 pub const LEASE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 numbered_id! {
-    /// The id of a lease, its claim `jti`: `lease_`, the license id's suffix, and its event number in at least ten
-    /// digits.
+    /// The id of a lease, its claim `jti`: `lease_`, the license id's suffix, and its event number in at
+    /// least ten digits.
     LeaseId = "lease_", LeaseIdError, "a lease id"
 }
 
@@ -27,7 +27,8 @@ impl LeaseId {
 }
 
 text_enum! {
-    /// The reason why a lease ended before its time. Software that does not know of it accepts the lease until then.
+    /// The reason why a lease ended before its time. Software that does not know of it accepts the lease
+    /// until then.
     LeaseEnd {
         /// The vendor revoked it, or freed its slot.
         Revoked = "revoked",
@@ -74,8 +75,8 @@ impl Lease {
         refresh_after(self.issued_at, self.expires_at)
     }
 
-    /// Returns the time until which the signing key must be kept: [`accepted_until`](Self::accepted_until) in whole
-    /// hours, so that few leases change the key.
+    /// Returns the time until which the signing key must be kept: [`accepted_until`](Self::accepted_until) in
+    /// whole hours, so that few leases change the key.
     #[must_use]
     pub fn needs_key_until(&self) -> DateTime<Utc> {
         let hour = TimeDelta::hours(1);

@@ -6,11 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock_and_rng::ClockAndRng;
 use crate::access::{
-    Actor, ApiToken, AuditFilter, Audited, NewToken, Principal, Scope, Scopes, TokenDigest, TokenId,
-    TokenName, TokenSecret, TokenState,
+    Actor, ApiToken, AuditEntry, AuditFilter, Audited, NewToken, Principal, Scope, Scopes, SecretKind,
+    TokenDigest, TokenId, TokenName, TokenSecret, TokenState,
 };
 use crate::clock::whole_micros;
 use crate::error::{Resource, ServiceError};
+use crate::license::LicenseId;
 use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
 
 /// Name of the setting that holds the digest of the first token.
@@ -45,10 +46,10 @@ pub struct TokenSpec {
 /// method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct AccessService {
-    tokens: Arc<dyn TokenStore>,
+    pub(super) tokens: Arc<dyn TokenStore>,
     audit: Arc<dyn AuditStore>,
     settings: Arc<dyn LicenseStore>,
-    sources: Arc<ClockAndRng>,
+    pub(super) sources: Arc<ClockAndRng>,
 }
 
 impl AccessService {
@@ -126,13 +127,19 @@ impl AccessService {
         Ok(if created { FirstToken::Created(secret) } else { FirstToken::Existing })
     }
 
-    /// Checks a token as received. Malformed text is answered without a query.
+    /// Checks an API token as received. Malformed text is answered without a query. Sessions and links are
+    /// unknown here.
     pub async fn check(&self, typed: &str) -> Result<Checked, StoreError> {
-        let Some(digest) = TokenSecret::digest_of_typed(typed) else { return Ok(Checked::Unknown) };
+        self.check_kind(typed, SecretKind::Token).await
+    }
+
+    pub(super) async fn check_kind(&self, typed: &str, kind: SecretKind) -> Result<Checked, StoreError> {
+        let Some(digest) = TokenSecret::digest_of_kind(kind, typed) else { return Ok(Checked::Unknown) };
         let now = self.now();
         let found = self.tokens.find_token_by_digest(&digest).await?;
         // Guards against a store that returns another token.
-        let Some(token) = found.filter(|token| token.digest == digest) else { return Ok(Checked::Unknown) };
+        let found = found.filter(|token| token.digest == digest && token.kind.secret() == kind);
+        let Some(token) = found else { return Ok(Checked::Unknown) };
         Ok(match token.state(now) {
             TokenState::Active => Checked::Active(token),
             TokenState::Expired => Checked::Expired,
@@ -153,7 +160,8 @@ impl AccessService {
         Ok(self.tokens.list_tokens(page).await?)
     }
 
-    /// Revokes a token, permanently. After it returns, this node rejects the token.
+    /// Revokes a token, permanently, and ends its sessions and links. After it returns, this node rejects
+    /// them.
     ///
     /// # Errors
     /// Returns [`ServiceError::NotFound`] if there is none, and [`ServiceError::LacksScope`] if
@@ -173,6 +181,11 @@ impl AccessService {
         page: &PageRequest<u64>,
     ) -> Result<Page<Audited, u64>, ServiceError> {
         Ok(self.audit.list_audit(filter, page).await?)
+    }
+
+    /// Records that a person was shown the key of a license.
+    pub async fn audit_shown_key(&self, id: &LicenseId, by: &Actor) -> Result<(), ServiceError> {
+        Ok(self.audit.add_audit(&AuditEntry::of_shown_key(id, by, self.now())).await?)
     }
 
     /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0. Take

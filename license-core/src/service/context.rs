@@ -310,6 +310,7 @@ impl ServiceContext {
             plans: self.plans(),
             now,
             expected_version,
+            expected_key: None,
             by,
             idempotency: None,
             reason: None,

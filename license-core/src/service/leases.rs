@@ -7,7 +7,7 @@ use license_verify::{LicenseFile, ReleaseCode, RequestCode};
 
 use super::clock::ClockService;
 use super::context::ServiceContext;
-use super::revocations::LastLists;
+use super::list_times::ListTimes;
 use super::signing::SigningService;
 use super::validation::{ValidateRequest, plan_unknown};
 use crate::access::{Actor, Principal};
@@ -17,7 +17,7 @@ use crate::error::{LeaseError, ServiceError, ValidateError};
 use crate::license::{ActivationKind, Lease, LeaseEnd, LeaseId, License, LicenseId, LicenseState};
 use crate::limits;
 use crate::signing::{TokenAlgorithm, TokenType};
-use crate::store::{LeaseStore, LicenseStore, Page, PageRequest, StoreError};
+use crate::store::{LeaseStore, LicenseStore, OutstandingLeases, Page, PageRequest, StoreError};
 use crate::usage::{Client, Validation, ValidationOutcome};
 use crate::validation::{Denial, DeniedLicense};
 
@@ -59,7 +59,7 @@ pub enum LeaseLimit {
 
 /// The answer to a request for a lease.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Issued {
+pub enum LeaseAnswer {
     /// The lease.
     Lease(Box<SignedLease>),
     /// No license has this key.
@@ -76,23 +76,25 @@ pub struct LeaseService {
     pub(super) signing: SigningService,
     pub(super) clock: ClockService,
     pub(super) context: Arc<ServiceContext>,
-    pub(super) last_lists: Arc<LastLists>,
+    pub(super) list_times: Arc<ListTimes>,
 }
 
 partial_debug!(LeaseService { leases, licenses, signing, context });
 
 impl LeaseService {
-    /// Validates a key, takes the slots that the lease needs, and issues the lease. It counts as a validation.
+    /// Validates a key, takes the slots that the lease needs, and issues the lease. It counts as a
+    /// validation.
     ///
     /// # Errors
-    /// Returns [`ValidateError`] as a validation does, and [`ValidateError::ClockImplausible`] while the clock of this
-    /// node is implausible. Returns [`ServiceError::Signer`] if the signer fails: a repeated request renews the lease.
-    pub async fn issue(&self, request: &LeaseRequest<'_>) -> Result<Issued, LeaseError> {
+    /// Returns [`ValidateError`] as a validation does, and [`ValidateError::ClockImplausible`] while the
+    /// clock of this node is implausible. Returns [`ServiceError::Signer`] if the signer fails: a repeated
+    /// request renews the lease.
+    pub async fn issue(&self, request: &LeaseRequest<'_>) -> Result<LeaseAnswer, LeaseError> {
         self.issue_to(request, None, None).await
     }
 
-    /// Issues the lease that a request code asks for, on behalf of `actor`. Only the software that made the code
-    /// accepts the lease. If the answer was lost, repeat the call.
+    /// Issues the lease that a request code asks for, on behalf of `actor`. Only the software that made the
+    /// code accepts the lease. If the answer was lost, repeat the call.
     ///
     /// # Errors
     /// Returns [`LeaseError::RequestCode`] if the text is not a request code, and the errors of
@@ -102,7 +104,7 @@ impl LeaseService {
         code: &str,
         days: Option<u32>,
         actor: &Arc<Actor>,
-    ) -> Result<Issued, LeaseError> {
+    ) -> Result<LeaseAnswer, LeaseError> {
         let code = RequestCode::parse(code).map_err(LeaseError::RequestCode)?;
         let validation = ValidateRequest {
             key: &code.key,
@@ -119,7 +121,7 @@ impl LeaseService {
         LeaseRequest { validation: request, days }: &LeaseRequest<'_>,
         nonce: Option<String>,
         by: Option<Arc<Actor>>,
-    ) -> Result<Issued, LeaseError> {
+    ) -> Result<LeaseAnswer, LeaseError> {
         let key = self.context.read_key(request.key).map_err(ValidateError::from)?;
         let claim = request.claim()?;
         let client = request.client.and_then(Client::new);
@@ -127,7 +129,7 @@ impl LeaseService {
         let _running = self.context.barrier.begin();
         let now = self.clock.plausible_now().ok_or(ValidateError::ClockImplausible)?;
         let Some(snapshot) = self.licenses.find_by_key(&digest, &claim).await? else {
-            return Ok(Issued::NotFound);
+            return Ok(LeaseAnswer::NotFound);
         };
         let id = &snapshot.license().id;
         let new = NewLease {
@@ -137,25 +139,27 @@ impl LeaseService {
             signer: self.signing.lease_signer()?,
             issuer: self.signing.issuer().to_owned(),
         };
-        let context = self.context.command(now, None, by);
-        let (issued, outcome) = match self.execute(id, new, &context).await? {
+        let context = self.context.command(now, None, by).of_key(digest);
+        let (answer, outcome) = match self.execute(id, new, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 let lease = self.leases.find_lease(&LeaseId::new(id, license.last_event)).await?;
                 let missing = || StoreError::Contended { source: "the lease was pruned".into() };
                 let lease = self.sign(lease.ok_or_else(missing)?, license, *days).await?;
-                (Issued::Lease(Box::new(lease)), ValidationOutcome::Valid)
+                (LeaseAnswer::Lease(Box::new(lease)), ValidationOutcome::Valid)
             }
             CommandOutcome::NotActivated(denied) => {
                 let outcome = ValidationOutcome::Denied(denied.code());
-                (Issued::Denied(denied), outcome)
+                (LeaseAnswer::Denied(denied), outcome)
             }
+            // The snapshot was outdated: another node has replaced the license key.
+            CommandOutcome::Denied(Denial::KeyReplaced) => return Ok(LeaseAnswer::NotFound),
             CommandOutcome::Denied(Denial::SigningKeyInactive) => return Err(key_is_replaced().into()),
             CommandOutcome::Denied(denial) => return Err(plan_unknown(id, denial).into()),
         };
         let validation = Validation::new(id.clone(), now, outcome, claim.of_slots());
         let location = request.location.cloned();
         self.licenses.record(&[Validation { location, client, ..validation }], None).await?;
-        Ok(issued)
+        Ok(answer)
     }
 
     /// Executes the command. If another node replaced the signing key, repeats it with the active one.
@@ -210,8 +214,8 @@ impl LeaseService {
     /// Hands back the lease of a release code, and all others of its device. A repeated call succeeds too.
     ///
     /// # Errors
-    /// Returns [`LeaseError::ReleaseCode`] if the text is not a release code, and [`Denial::LeaseNotFound`] as
-    /// [`ServiceError::Denied`] if it is not of a lease that is still valid.
+    /// Returns [`LeaseError::ReleaseCode`] if the text is not a release code, and [`Denial::LeaseNotFound`]
+    /// as [`ServiceError::Denied`] if it is not of a lease that is still valid.
     pub async fn hand_back_by_code(&self, code: &str, actor: Actor) -> Result<HandedBack, LeaseError> {
         let code = ReleaseCode::parse(code).map_err(LeaseError::ReleaseCode)?;
         let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
@@ -234,13 +238,13 @@ impl LeaseService {
     /// Hands a lease back, and all others of its device. A repeated call succeeds too.
     ///
     /// # Errors
-    /// Returns [`Denial::LeaseNotFound`] as [`ServiceError::Denied`] if there is no such lease, or it has ended.
+    /// Returns [`Denial::LeaseNotFound`] as [`ServiceError::Denied`] if there is no such lease, or it has
+    /// ended.
     pub async fn hand_back(&self, id: &LeaseId, actor: Actor) -> Result<HandedBack, ServiceError> {
         let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
         let license_id = id.license_id().ok_or_else(not_found)?;
         let now = self.context.now();
-        let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
-        let context = self.context.command(now, None, Some(by));
+        let context = self.context.command(now, None, Some(Arc::new(actor)));
         let command = Command::ReturnLease(id.clone());
         let license = match self.context.execute(&*self.licenses, &license_id, &command, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,
@@ -262,7 +266,11 @@ impl LeaseService {
         let plan = plans.version(&license.plan, license.plan_version);
         let is_free = plan.is_some_and(|plan| plan.trust_release);
         let lease = self.leases.find_lease(id).await?.filter(|_| !is_free);
-        Ok(HandedBack { license, free_at: lease.map(|lease| lease.accepted_until()) })
+        let Some(lease) = lease else { return Ok(HandedBack { license, free_at: None }) };
+        // A later lease of the device holds the slot for longer.
+        let of_device = OutstandingLeases::OfDevice(lease.device);
+        let last = self.leases.outstanding_leases(&license_id, &of_device, now, 1).await?.pop();
+        Ok(HandedBack { license, free_at: last.map(|last| last.accepted_until()) })
     }
 
     /// Returns a lease.
@@ -282,9 +290,9 @@ impl LeaseService {
         Ok(self.leases.list_leases(license, page).await?)
     }
 
-    /// Returns the leases that software still accepts although the vendor wants otherwise, the latest end first, at
-    /// most [`limits::OUTSTANDING_LEASES`]: those that ended before their time, or all if the license is suspended or
-    /// revoked, or has more devices than its limit.
+    /// Returns the leases that software still accepts although the vendor wants otherwise, the latest end
+    /// first, at most [`limits::OUTSTANDING_LEASES`]: those that ended before their time, or all if the
+    /// license is suspended or revoked, or has more devices than its limit.
     pub async fn outstanding(&self, license: &License) -> Result<Vec<Lease>, ServiceError> {
         let now = self.context.now();
         if !license.may_have_leases(now) {
@@ -292,13 +300,14 @@ impl LeaseService {
         }
         let is_good =
             license.state == LicenseState::Active && !license.slots(ActivationKind::Device).is_over();
+        let which = if is_good { OutstandingLeases::Ended } else { OutstandingLeases::All };
         let limit = limits::OUTSTANDING_LEASES;
-        Ok(self.leases.outstanding_leases(&license.id, is_good, now, limit).await?)
+        Ok(self.leases.outstanding_leases(&license.id, &which, now, limit).await?)
     }
 
-    /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses. Returns
-    /// the number of changed licenses. Call repeatedly until it returns 0. Several nodes may call it at once. Take
-    /// `now` from [`ClockService::plausible_now`].
+    /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses.
+    /// Returns the number of changed licenses. Call repeatedly until it returns 0. Several nodes may call it
+    /// at once. Take `now` from [`ClockService::plausible_now`].
     ///
     /// # Errors
     /// Returns the last [`ServiceError::Store`]. An error with one license does not stop the others.

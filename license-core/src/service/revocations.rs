@@ -1,11 +1,7 @@
 //! Signed lists of revoked leases.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::leases::LeaseService;
@@ -25,23 +21,9 @@ pub struct RevocationList {
     pub count: usize,
 }
 
-/// The `iat` of the last list of each product, in Unix seconds.
-#[derive(Debug, Default)]
-pub(super) struct LastLists(Mutex<HashMap<String, i64>>);
-
-impl LastLists {
-    /// Returns the `iat` of the next list: software ignores a list that is not newer than its last one.
-    fn next(&self, product: &str, now: DateTime<Utc>) -> i64 {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let iat = last.entry(product.to_owned()).or_insert(i64::MIN);
-        *iat = now.timestamp().max(iat.saturating_add(1));
-        *iat
-    }
-}
-
 impl LeaseService {
-    /// Signs the list of leases of a product that software may still accept, but must not: they were revoked or handed
-    /// back, or their license is suspended or revoked.
+    /// Signs the list of leases of a product that software may still accept, but must not: they were revoked
+    /// or handed back, or their license is suspended or revoked.
     ///
     /// # Errors
     /// Returns [`CatalogDenial::NotFound`] as [`ServiceError::Catalog`] if there is no such product.
@@ -52,10 +34,10 @@ impl LeaseService {
         }
         let now = self.context.now();
         let revoked = self.leases.revoked_leases(product, now).await?;
-        // After the read: of two lists, the one that was read later must have the higher time.
-        let iat = self.last_lists.next(product, now);
         let key = self.signing.active_key()?.id();
         let version = version(key.as_str(), &revoked);
+        // After the read: of two lists, the one that was read later must have the higher time.
+        let iat = self.list_times.next(product, &version, now);
         let revoked: Vec<_> = revoked.iter().map(|id| id.as_str().to_owned()).collect();
         let count = revoked.len();
         let claims = RevocationClaims::new(self.signing.issuer(), product, revoked, iat);
@@ -71,25 +53,4 @@ fn version(key: &str, revoked: &[LeaseId]) -> String {
         hasher.update(id.as_str());
     }
     URL_SAFE_NO_PAD.encode(&hasher.finalize()[..16])
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
-
-    use super::LastLists;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(seconds, 0).unwrap()
-    }
-
-    #[test]
-    fn time_of_lists_rises_for_each_product() {
-        let last = LastLists::default();
-        assert_eq!(last.next("editor", at(100)), 100);
-        assert_eq!(last.next("editor", at(100)), 101);
-        assert_eq!(last.next("editor", at(40)), 102, "the clock stepped back");
-        assert_eq!(last.next("player", at(40)), 40);
-        assert_eq!(last.next("editor", at(500)), 500);
-    }
 }

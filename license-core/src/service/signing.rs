@@ -30,8 +30,8 @@ pub struct Proof {
     pub key_tokens: Vec<String>,
 }
 
-/// Signs tokens, by the active key of the database or by the [signer](TokenSigner) of the options. Clones share
-/// everything.
+/// Signs tokens, by the active key of the database or by the [signer](TokenSigner) of the options. Clones
+/// share everything.
 ///
 /// Every method that signs returns [`ServiceError::Signer`] if the signer fails, and
 /// [`ServiceError::SealedSigningKey`] if the row of the key was altered.
@@ -89,10 +89,11 @@ impl SigningService {
         self.sign_by(&self.active_key()?.id(), token_type, claims).await
     }
 
-    /// Signs a token by the key with this id, which need not be active. The claims must serialize as a JSON object.
+    /// Signs a token by the key with this id, which need not be active. The claims must serialize as a JSON
+    /// object.
     ///
     /// # Errors
-    /// Returns [`ServiceError::NotFound`] if no key has this id.
+    /// Returns [`ServiceError::NotFound`] if no key has this id, or it was revoked.
     pub async fn sign_by(
         &self,
         key: &SigningKeyId,
@@ -136,9 +137,9 @@ impl SigningService {
         Ok(self.keys.load().await.map(drop)?)
     }
 
-    /// Signs key tokens of a product, from which software that trusts their signers learns: one by the active key
-    /// and, while a key is retiring, also by the retiring keys and by the next one. They are in the order in which
-    /// software learns, at most [`limits::KEY_TOKENS`].
+    /// Signs key tokens of a product, from which software that trusts their signers learns: one by the active
+    /// key and, while a key is retiring, also by the retiring keys and by the next one. They are in the order
+    /// in which software learns, at most [`limits::KEY_TOKENS`].
     pub async fn key_tokens(&self, product: &str) -> Result<Vec<String>, ServiceError> {
         let set = self.keys.current();
         let revoked =
@@ -190,7 +191,8 @@ impl SigningService {
             return is_known.then(|| Arc::clone(signer)).ok_or(ServiceError::NotFound(Resource::SigningKey));
         }
         let set = self.keys.current();
-        let key = set.get(id).ok_or(ServiceError::NotFound(Resource::SigningKey))?;
+        let key = set.get(id).filter(|key| key.state != SigningKeyState::Revoked);
+        let key = key.ok_or(ServiceError::NotFound(Resource::SigningKey))?;
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(pair) = opened.get(id) {
             return Ok(Arc::clone(pair) as _);

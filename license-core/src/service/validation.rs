@@ -194,12 +194,16 @@ impl ValidationService {
             Evaluation::Decided(verdict) => verdict,
             Evaluation::NeedsActivation => {
                 let command = Command::Activate(claim.clone());
-                let context = self.context.command(now, None, None);
+                let context = self.context.command(now, None, None).of_key(digest);
                 match self.context.execute(&*self.store, &license_id, &command, &context).await? {
                     CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                         activated(license, &self.context.plans(), now).map_err(plan_unknown)?
                     }
                     CommandOutcome::NotActivated(denied) => Verdict::Denied(denied),
+                    CommandOutcome::Denied(Denial::KeyReplaced) => {
+                        self.answers.count(None);
+                        return Ok(Verdict::NotFound);
+                    }
                     // The command expects no version and has no idempotency key.
                     CommandOutcome::Denied(denial) => return Err(plan_unknown(denial)),
                 }
@@ -259,7 +263,7 @@ impl ValidationService {
         };
         let id = &snapshot.license().id;
         let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
-        let context = self.context.command(self.context.now(), None, Some(by));
+        let context = self.context.command(self.context.now(), None, Some(by)).of_key(digest);
         let command = Command::Deactivate(target);
         Ok(match self.context.execute(&*self.store, id, &command, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
@@ -270,6 +274,7 @@ impl ValidationService {
             CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
                 return Err(plan_unknown(id, denial));
             }
+            CommandOutcome::Denied(Denial::KeyReplaced) => Deactivated::NotFound,
             CommandOutcome::Denied(denial) => Deactivated::Denied(denial),
             CommandOutcome::NotActivated(denied) => Deactivated::Denied(denied.reason().clone()),
         })

@@ -8,7 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Page, PageRequest, StoreError};
 use crate::command::LeaseChanges;
-use crate::license::{Activation, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseUsage, LicenseId};
+use crate::license::{
+    Activation, ActivationId, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseUsage, LicenseId,
+};
 
 /// Leases of this time count as those of the day.
 pub const LEASE_USAGE_PERIOD: TimeDelta = TimeDelta::hours(24);
@@ -31,11 +33,11 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Page<Lease, LeaseId>, StoreError>;
 
     /// Returns the leases of a license that software may still accept at `now`, the latest end first, at most
-    /// `limit`. With `only_ended`, only those that ended before their time.
+    /// `limit`.
     async fn outstanding_leases(
         &self,
         license: &LicenseId,
-        only_ended: bool,
+        which: &OutstandingLeases,
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError>;
@@ -53,6 +55,29 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     async fn prune_leases(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }
 
+/// The leases that [`LeaseStore::outstanding_leases`] returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutstandingLeases {
+    /// All.
+    All,
+    /// Those that ended before their time.
+    Ended,
+    /// Those of a device.
+    OfDevice(ActivationId),
+}
+
+impl OutstandingLeases {
+    /// Returns whether the lease is one of them.
+    #[must_use]
+    pub fn include(&self, lease: &Lease) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ended => lease.ended.is_some(),
+            Self::OfDevice(device) => lease.device == *device,
+        }
+    }
+}
+
 /// Returns whether [`LeaseStore::prune_leases`] removes the lease.
 #[must_use]
 pub fn is_prunable(lease: &Lease, before: DateTime<Utc>) -> bool {
@@ -62,6 +87,12 @@ pub fn is_prunable(lease: &Lease, before: DateTime<Utc>) -> bool {
 /// The leases of one license.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct LeaseRecords(BTreeMap<LeaseId, Lease>);
+
+impl FromIterator<Lease> for LeaseRecords {
+    fn from_iter<I: IntoIterator<Item = Lease>>(leases: I) -> Self {
+        Self(leases.into_iter().map(|lease| (lease.id.clone(), lease)).collect())
+    }
+}
 
 impl LeaseRecords {
     pub(super) fn get(&self, id: &LeaseId) -> Option<&Lease> {

@@ -1,6 +1,6 @@
 //! One license as a single value, for stores without tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -53,9 +53,9 @@ impl LicenseRecord {
     /// Creates the record of a license that is imported at `at`.
     #[must_use]
     pub fn imported(new: &ImportedLicense, at: DateTime<Utc>) -> Self {
-        let ImportedLicense { license, counters, activations, .. } = new;
+        let ImportedLicense { license, counters, activations, leases, .. } = new;
         let seen = activations.iter().map(|detail| (&detail.activation, detail.last_seen));
-        Self::of(license, *counters, Some(at), seen)
+        Self { leases: leases.iter().cloned().collect(), ..Self::of(license, *counters, Some(at), seen) }
     }
 
     fn of<'a>(
@@ -207,7 +207,8 @@ impl LicenseRecord {
         }
     }
 
-    /// Returns when the least recently seen device was last seen, of those whose slot no lease holds at `now`.
+    /// Returns when the least recently seen device was last seen, of those whose slot no lease holds at
+    /// `now`.
     #[must_use]
     pub fn least_recently_seen_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let devices = self.of_kind(ActivationKind::Device).filter(|detail| !detail.activation.is_held(now));
@@ -224,7 +225,8 @@ impl LicenseRecord {
         self.leases.remove(id);
     }
 
-    /// Returns whether a slot waits for the end of a lease that was handed back, and the lease is over at `now`.
+    /// Returns whether a slot waits for the end of a lease that was handed back, and the lease is over at
+    /// `now`.
     #[must_use]
     pub fn has_returned(&self, now: DateTime<Utc>) -> bool {
         !self.read(&Reads::Returned(now)).is_empty()
@@ -260,8 +262,11 @@ impl LicenseRecord {
                 domains.filter(|detail| is_wildcard(&detail.activation.binding)).collect()
             }
             Reads::OfLease(id) => {
-                let device = self.leases.get(id).and_then(|lease| self.activations.get(&lease.device));
-                device.into_iter().collect()
+                let device = self.leases.get(id).map(|lease| &lease.device);
+                let of_device = self.leases.iter().filter(|lease| Some(&lease.device) == device);
+                let ids: BTreeSet<_> =
+                    of_device.filter_map(|lease| lease.domain.as_ref()).chain(device).collect();
+                ids.into_iter().filter_map(|id| self.activations.get(id)).collect()
             }
             Reads::Returned(now) => {
                 let returned = self.activations().filter(|ActivationDetail { activation, .. }| {

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use crate::access::AuditEntry;
-use crate::license::{ActivationId, Counters, License, LicenseId};
+use crate::license::{ActivationId, Counters, Lease, LeaseId, License, LicenseId};
 use crate::transfer::{ImportBatch, Imported, ImportedRollup, RollupBatch, TrialClaimBatch};
 use crate::trial::{TrialClaim, TrialDigest};
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
@@ -16,14 +17,14 @@ use crate::usage::{ActivationDetail, Rollup, RollupKey};
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores the licenses of the batch that do not exist yet, with their activations, events and
+    /// Stores the licenses of the batch that do not exist yet, with their activations, leases, events and
     /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
     ///
     /// Reads existing ids and keys in the same transaction, and writes what [`ImportBatch::settle`] decides.
-    /// Existing licenses are not changed. The trial claims of new licenses are stored unless their digests are
-    /// claimed. A device that was never seen counts as seen at [`ImportBatch::at`],
-    /// so that it is not idle at once. If no license is new, nothing is written. The change stream announces
-    /// the [new ones](ImportBatch::notices).
+    /// Existing licenses are not changed. The trial claims of new licenses are stored unless their digests
+    /// are claimed. A device that was never seen counts as seen at [`ImportBatch::at`], so that it is not
+    /// idle at once. If no license is new, nothing is written. The change stream announces the [new
+    /// ones](ImportBatch::notices).
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Returns what [`import`](Self::import) would return now. Writes nothing.
@@ -57,8 +58,9 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     /// Lists settings whose name starts with `prefix`: name and value, ordered by name.
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
-    /// Stores the trial claims whose digests are not claimed, and the [audit entry](TrialClaimBatch::audit) of the
-    /// batch in the same commit. Returns the number of new claims. The license of a claim need not exist.
+    /// Stores the trial claims whose digests are not claimed, and the [audit entry](TrialClaimBatch::audit)
+    /// of the batch in the same commit. Returns the number of new claims. The license of a claim need not
+    /// exist.
     async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64, StoreError>;
 
     /// Returns what [`import_trial_claims`](Self::import_trial_claims) would return now. Writes nothing.
@@ -105,6 +107,18 @@ pub trait TransferSnapshot: Send {
         after: Option<&TrialDigest>,
         limit: u32,
     ) -> Result<Vec<TrialClaim>, StoreError>;
+
+    /// Lists leases that software may still accept at `now`, after a license id and lease id, in ascending
+    /// order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`licenses`](Self::licenses).
+    async fn leases(
+        &mut self,
+        after: Option<(&LicenseId, &LeaseId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError>;
 }
 
 /// Arguments of [`TransferStore::replace_setting`].

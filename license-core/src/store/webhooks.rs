@@ -55,7 +55,7 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// waits for the first attempts of all earlier deliveries of the same subject to the same endpoint. No
     /// delivery is leased twice at once; when its lease no longer [holds](crate::webhook::lease_holds), it is
     /// due again. First attempts and other deliveries take turns.
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
+    async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> Result<LeasedDeliveries, StoreError>;
 
     /// Stores an attempt and its consequences for the delivery and the endpoint, as
     /// [`settle`](crate::webhook::settle) decides, if the delivery is still leased to the token. If that
@@ -117,7 +117,7 @@ pub struct DeliveryBacklog {
 
 /// Arguments of [`WebhookStore::lease_deliveries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeaseRequest {
+pub struct DeliveryLeaseRequest {
     /// The time.
     pub now: DateTime<Utc>,
     /// End of the lease, at most [`MAX_LEASE`](crate::webhook::MAX_LEASE) from `now`.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::access::{Actor, AuditEntry};
 use crate::event::Event;
 use crate::key::KeyDigest;
-use crate::license::{Counters, ExternalId, License, LicenseChanged, LicenseId};
+use crate::license::{Counters, ExternalId, Lease, License, LicenseChanged, LicenseId};
 use crate::trial::TrialClaim;
 use crate::usage::{ActivationDetail, Rollup};
 
@@ -60,6 +60,8 @@ pub struct ImportedLicense {
     pub key_given: bool,
     /// The trial claims to add with the license. Those of claimed digests are ignored.
     pub trial_claims: Vec<TrialClaim>,
+    /// Its leases, ordered by id.
+    pub leases: Vec<Lease>,
 }
 
 /// An existing license with an id, a key or an external id of the batch.

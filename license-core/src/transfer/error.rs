@@ -11,6 +11,10 @@ use crate::limits;
 #[error("{0}")]
 pub struct ImportLineError(String);
 
+/// The number of the rejected line of an activation or lease, or `None` for the line of the license, and the
+/// error.
+pub(crate) type Rejection = (Option<u64>, ImportLineError);
+
 impl ImportLineError {
     /// Creates an error with this message.
     #[must_use]
@@ -46,7 +50,7 @@ impl ImportLineError {
     }
 
     pub(crate) fn too_many_activations() -> Self {
-        Self(format!("the license has more than {} activations", limits::IMPORT_ACTIVATIONS))
+        Self(format!("the license has more than {} activations and leases", limits::IMPORT_ACTIVATIONS))
     }
 
     /// Creates the error of a line that repeats a value of an earlier line, which must be unique.

@@ -6,11 +6,13 @@ use serde_json::{Map, Value};
 
 use self::activation::ActivationFields;
 use self::fields::read;
+use self::lease::LeaseFields;
 use self::rollup::RollupFields;
 use super::error::ImportLineError;
 use crate::catalog::Product;
 use crate::catalog_command::ImportedPlan;
 use crate::key::ImportedKeyFormat;
+use crate::license::Lease;
 use crate::limits;
 use crate::trial::TrialClaim;
 use crate::usage::Rollup;
@@ -18,6 +20,7 @@ use crate::usage::Rollup;
 mod activation;
 mod catalog;
 mod fields;
+mod lease;
 mod license;
 mod object;
 mod rollup;
@@ -26,6 +29,7 @@ mod trial;
 
 pub(crate) use self::activation::{ActivationLine, activation_line};
 pub(crate) use self::catalog::{plan_lines, product_line};
+pub(crate) use self::lease::lease_line;
 pub use self::license::LicenseLine;
 pub(crate) use self::license::license_line;
 pub(crate) use self::rollup::rollup_line;
@@ -51,6 +55,7 @@ pub(crate) enum Line {
     /// The key of trial digests of a database.
     TrialKey(TrialKeyLine),
     TrialClaim(TrialClaim),
+    Lease(Box<Lease>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,9 +99,10 @@ impl Line {
             "plan" => Self::Plan(Box::new(catalog::read_plan(&fields)?)),
             "trial_key" => Self::TrialKey(read(&fields)?),
             "trial_claim" => Self::TrialClaim(trial::read_claim(&fields)?),
+            "lease" => Self::Lease(Box::new(read::<LeaseFields>(&fields)?.try_into()?)),
             _ => {
-                let why = "it must be export, key_format, product, plan, license, activation, rollup, trial_key \
-                           or trial_claim";
+                let why = "it must be export, key_format, product, plan, license, activation, rollup, trial_key, \
+                           trial_claim or lease";
                 return Err(ImportLineError::value("type", &of_type, why));
             }
         })
@@ -111,12 +117,15 @@ fn not_an_object(error: &serde_json::Error) -> ImportLineError {
     ImportLineError::new(format!("the line is not a valid JSON object: {why} in column {}", error.column()))
 }
 
-/// Returns whether an invalid line probably describes an activation.
-pub(crate) fn is_of_activation(line: &[u8]) -> bool {
-    const TYPE: &[u8] = b"\"activation\"";
+/// Returns whether an invalid line probably describes a part of the license before it.
+pub(crate) fn is_of_part(line: &[u8]) -> bool {
+    const TYPES: [&str; 2] = ["activation", "lease"];
     match serde_json::from_slice::<Map<String, Value>>(line) {
-        Ok(fields) => fields.get("type") == Some(&"activation".into()),
-        Err(_) => line.windows(TYPE.len()).any(|part| part == TYPE),
+        Ok(fields) => TYPES.iter().any(|of_type| fields.get("type") == Some(&(*of_type).into())),
+        Err(_) => TYPES.iter().any(|of_type| {
+            let of_type = format!("\"{of_type}\"");
+            line.windows(of_type.len()).any(|part| part == of_type.as_bytes())
+        }),
     }
 }
 

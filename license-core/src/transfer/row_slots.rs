@@ -19,6 +19,8 @@ pub(super) struct RowSlots {
     pub(super) devices: u64,
     ids: HashSet<ActivationId>,
     bindings: HashSet<Binding>,
+    /// Activations that need no slot.
+    pub(super) left_out: HashSet<ActivationId>,
     /// The last event of the license line: numbers of activations are not above it.
     last_event: Option<u64>,
 }
@@ -31,6 +33,7 @@ impl RowSlots {
             devices: 0,
             ids: HashSet::new(),
             bindings: HashSet::new(),
+            left_out: HashSet::new(),
             last_event,
         }
     }
@@ -52,6 +55,7 @@ impl RowSlots {
         match &binding {
             Binding::Domain(domain) if plan.exempt_hosts.contains(domain) => {
                 notes.push(ImportNote::ExemptDomain { domain: domain.clone() });
+                self.left_out.extend(id);
                 return Ok(());
             }
             _ if at.is_none() && self.bindings.contains(&binding) => {

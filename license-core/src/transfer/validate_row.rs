@@ -7,17 +7,18 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::batch::ImportedLicense;
-use super::error::ImportLineError;
+use super::error::{ImportLineError, Rejection};
 use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
+use super::row_leases::RowLeases;
 use super::row_slots::RowSlots;
 use super::row_term::RowTerm;
 use crate::catalog::{PlanCatalog, PlanVersion, TermStart};
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    ActivationKind, Binding, Block, Counters, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
-    LicenseTerm, Overrides, Slots,
+    ActivationKind, Binding, Block, Counters, ExpiryNotice, Lease, License, LicenseDetail, LicenseId,
+    LicenseState, LicenseTerm, Overrides, Slots,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -31,10 +32,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) events: bool,
 }
 
-/// The number of the rejected activation line, or `None` for the line of the license, and the error.
-pub(crate) type Rejection = (Option<u64>, ImportLineError);
-
-/// Builds the license with this id and key from its line and the lines of its activations. Pure.
+/// Builds the license with this id and key from its line and the lines of its activations and leases. Pure.
 ///
 /// The rules are those of new licenses: the plan must exist and provides defaults, and slots are not oversold
 /// unless the rules allow it. Unlike in new licenses, the term may be over, exempt domains are left out,
@@ -44,6 +42,7 @@ pub(crate) fn validate_row(
     (key_digest, sealed_key): (KeyDigest, SealedKey),
     mut line: LicenseLine,
     activations: Vec<(u64, ActivationLine)>,
+    leases: Vec<(u64, Lease)>,
     rules: &Rules<'_>,
 ) -> Result<(ImportedLicense, Vec<ImportNote>), Rejection> {
     let own = |error: ImportLineError| (None, error);
@@ -88,7 +87,7 @@ pub(crate) fn validate_row(
         overrides: Overrides::of(plan, max_domains, max_devices),
         customer_name: line.customer_name,
         external_id: line.external_id,
-        leased_until: None,
+        leased_until: line.leased_until.map(|time| time.0),
     };
     term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
     // No event is due for a term that ended before the import.
@@ -96,6 +95,7 @@ pub(crate) fn validate_row(
     let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
     license.expiry_notice = line.expiry_notice.map_or(notice, |given| given.0.map(Into::into));
     check_handling(&mut license, line.last_event).map_err(own)?;
+    let leases = RowLeases::new(leases, &mut license, line.last_event)?;
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
@@ -118,6 +118,7 @@ pub(crate) fn validate_row(
         }
     }
     slots.activations.sort_unstable_by(|a, b| a.activation.id.cmp(&b.activation.id));
+    let leases = leases.held_by(&slots, &mut license)?;
     let events = if rules.events {
         imported_event(&mut license, counters, &slots.activations, rules.now)
     } else {
@@ -125,7 +126,9 @@ pub(crate) fn validate_row(
     };
     let activations = slots.activations;
     let trial_claims = Vec::new();
-    Ok((ImportedLicense { license, counters, activations, events, id_given, key_given, trial_claims }, notes))
+    let imported =
+        ImportedLicense { license, counters, activations, events, id_given, key_given, trial_claims, leases };
+    Ok((imported, notes))
 }
 
 /// Checks what the vendor noted: the reason of the state, and the blocks.

@@ -231,6 +231,9 @@ pub enum Denial {
     /// The license has no such lease, or it has ended.
     #[error("The license has no such lease, or it has ended.")]
     LeaseNotFound,
+    /// The license has another key since it was found. The caller does not know the license any more.
+    #[error("The license key was replaced.")]
+    KeyReplaced,
     /// The key that signs the lease is not active. The command can be repeated with the active one.
     #[error("The signing key is not active.")]
     SigningKeyInactive,
@@ -297,5 +300,6 @@ denial_codes! {
     OfflineLimitReached => OfflineLimitReached = "OFFLINE_LIMIT_REACHED",
     ActivationHeld => ActivationHeld = "ACTIVATION_HELD",
     LeaseNotFound => LeaseNotFound = "LEASE_NOT_FOUND",
+    KeyReplaced => LicenseKeyReplaced = "LICENSE_KEY_REPLACED",
     SigningKeyInactive => SigningKeyInactive = "SIGNING_KEY_INACTIVE",
 }

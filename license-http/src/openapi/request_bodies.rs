@@ -20,8 +20,8 @@ use crate::routes::search::{FILTERS, SEARCH_FIELDS};
 
 const KEY: &str = "TO-7V3K-M9XQ-2B4D-8HNP";
 
-/// Base64url of 16 to 64 bytes, without padding: whole groups of four symbols, then none, two or three more, whose unused
-/// bits are zero.
+/// Base64url of 16 to 64 bytes, without padding: whole groups of four symbols, then none, two or three more,
+/// whose unused bits are zero.
 const NONCE: &str = "^(([0-9A-Za-z_-]{4}){6,21}|([0-9A-Za-z_-]{4}){5,21}[0-9A-Za-z_-][AQgw]\
     |([0-9A-Za-z_-]{4}){5,20}[0-9A-Za-z_-]{2}[AEIMQUYcgkosw048])$";
 

@@ -19,6 +19,7 @@ use super::schema::{
     named, nullable, object, one_of, open_object, selectable_events, string, text, time, token, whole, with,
 };
 use crate::problem::{ProblemJson, Refusal};
+use crate::revocation_lists::Revocations;
 use crate::routes;
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
@@ -32,7 +33,6 @@ use crate::routes::health::{HealthJson, Readiness};
 use crate::routes::jobs::JobJson;
 use crate::routes::leases::{IssuedLease, LeaseJson, NotReturned, ReturnedLease};
 use crate::routes::products::{DeletedProduct, ProductJson};
-use crate::routes::revocations::Revocations;
 use crate::routes::signing_keys::SigningKeyList;
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{OverviewJson, RollupJson};
@@ -257,6 +257,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Token.scopes", array(one_of(Scope::ALL.map(Scope::as_str)))),
         ("Token.status", one_of(["active", "expired", "revoked"])),
         ("Token.token", matching("^lkt_")),
+        ("Token.kind", one_of(["api", "session", "link"])),
+        ("Token.parent_id", nullable(id("tok"))),
         ("AuditEntry.license_id", nullable(id("lic"))),
         ("AuditEntry.token_id", nullable(id("tok"))),
         ("AuditEntry.endpoint_id", nullable(id("whe"))),
@@ -333,7 +335,7 @@ fn examples() -> Value {
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
             "status": "active", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null,
-            "expires_at": null, "revoked_at": null,
+            "expires_at": null, "revoked_at": null, "kind": "api", "parent_id": null,
         },
     })
 }

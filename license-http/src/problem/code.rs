@@ -35,8 +35,8 @@ macro_rules! codes {
 codes! {
     /// A header, a parameter or the body is invalid; `field` names it.
     BadRequest = BAD_REQUEST "BAD_REQUEST",
-    /// This call accepts no Idempotency-Key: its answer shows a secret once, so a repeated call could not show it
-    /// again. Send the request without the header.
+    /// This call accepts no Idempotency-Key: its answer shows a secret once, so a repeated call could not
+    /// show it again. Send the request without the header.
     IdempotencyKeyUnsupported = BAD_REQUEST "IDEMPOTENCY_KEY_UNSUPPORTED",
     /// A repeated request would have its effect twice: send an Idempotency-Key.
     IdempotencyKeyRequired = BAD_REQUEST "IDEMPOTENCY_KEY_REQUIRED",
@@ -106,8 +106,8 @@ codes! {
     ActivationIdInvalid = BAD_REQUEST "ACTIVATION_ID_INVALID",
     /// There is no such signing key.
     SigningKeyNotFound = NOT_FOUND "SIGNING_KEY_NOT_FOUND",
-    /// Tokens of the key before the active one are in use. Software that was offline since the last rotation may not
-    /// know the key that would become active.
+    /// Tokens of the key before the active one are in use. Software that was offline since the last rotation
+    /// may not know the key that would become active.
     SigningKeyRetiring = CONFLICT "SIGNING_KEY_RETIRING",
     /// There is no such product.
     ProductNotFound = NOT_FOUND "PRODUCT_NOT_FOUND",

@@ -45,7 +45,8 @@ pub(super) async fn call(
             Ok(verdict) if verdict.status() == StatusCode::OK => Ok(verdict),
             Err(problem) if !is_fault_of_caller(&problem) => Err(problem),
             refused => {
-                // Past the limit of calls, failures are counted too: otherwise cheap calls would hide guesses.
+                // Past the limit of calls, failures are counted too: otherwise cheap calls would hide
+                // guesses.
                 let guess = count_guess(state, client, &refused);
                 counted.inspect_err(|_| state.limits.count_refused_address()).and(guess).and(refused)
             }
@@ -63,7 +64,8 @@ fn is_fault_of_caller(problem: &Problem) -> bool {
     problem.status.is_client_error() && problem.status != StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Counts an unknown or malformed key, and an unknown lease, as a failure. Past the limit, the answer hides which it was.
+/// Counts an unknown or malformed key, and an unknown lease, as a failure. Past the limit, the answer hides
+/// which it was.
 fn count_guess(
     state: &HttpState,
     client: Option<ClientAddress>,

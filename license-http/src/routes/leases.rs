@@ -6,7 +6,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::access::{Actor, Principal};
 use license_core::license::{Lease, LeaseEnd, LeaseId};
-use license_core::service::{Issued, LeaseLimit, LeaseRequest, SignedLease, ValidateRequest};
+use license_core::service::{LeaseAnswer, LeaseLimit, LeaseRequest, SignedLease, ValidateRequest};
 use license_core::validation::{Denial, DenialCode};
 use serde::Serialize;
 
@@ -102,8 +102,8 @@ pub(crate) struct LeaseJson<'a> {
     issued_at: DateTime<Utc>,
     /// The end of the lease. Software accepts it for five more minutes, and never later.
     expires_at: DateTime<Utc>,
-    /// Why it ended before its time: `revoked` or `returned`; null if it did not. Software that does not fetch the list
-    /// of revocations accepts it until its end.
+    /// Why it ended before its time: `revoked` or `returned`; null if it did not. Software that does not
+    /// fetch the list of revocations accepts it until its end.
     ended_by: Option<&'static str>,
     /// When it ended before its time; null if it did not.
     ended_at: Option<DateTime<Utc>>,
@@ -143,9 +143,9 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
     };
     let issued = call.state.services.leases.issue(&LeaseRequest { validation, days: body.days }).await?;
     Ok(match &issued {
-        Issued::Lease(lease) => body.answer(StatusCode::OK, &IssuedLease::from(&**lease)),
-        Issued::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
-        Issued::Denied(denied) => body.answer(StatusCode::OK, &Denied::new(denied)),
+        LeaseAnswer::Lease(lease) => body.answer(StatusCode::OK, &IssuedLease::from(&**lease)),
+        LeaseAnswer::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
+        LeaseAnswer::Denied(denied) => body.answer(StatusCode::OK, &Denied::new(denied)),
     })
 }
 
@@ -184,9 +184,9 @@ pub(super) async fn issue_by_code(
     let days = fields.take("days", days_or_null)?.flatten();
     let issued = state.services.leases.issue_by_code(&code, days, &actor).await?;
     Ok(match &issued {
-        Issued::Lease(lease) => wire::json(StatusCode::OK, &IssuedLease::from(&**lease)),
-        Issued::NotFound => wire::json(StatusCode::NOT_FOUND, &NotFound::new()),
-        Issued::Denied(denied) => wire::json(StatusCode::OK, &Denied::new(denied)),
+        LeaseAnswer::Lease(lease) => wire::json(StatusCode::OK, &IssuedLease::from(&**lease)),
+        LeaseAnswer::NotFound => wire::json(StatusCode::NOT_FOUND, &NotFound::new()),
+        LeaseAnswer::Denied(denied) => wire::json(StatusCode::OK, &Denied::new(denied)),
     })
 }
 

@@ -168,8 +168,8 @@ struct WithLeases<'a> {
     outstanding_leases: Vec<LeaseJson<'a>>,
 }
 
-/// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the time when
-/// the call began.
+/// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the
+/// time when the call began.
 fn license_response(
     status: StatusCode,
     license: &KeyedLicense,

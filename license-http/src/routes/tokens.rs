@@ -35,6 +35,10 @@ pub(crate) struct TokenJson<'a> {
     expires_at: Option<DateTime<Utc>>,
     /// When it was revoked; null if it was not.
     revoked_at: Option<DateTime<Utc>>,
+    /// Whether it is an API token, the session of a person, or a link that opens one session.
+    kind: &'static str,
+    /// Id of the API token to which a session or link belongs; null for an API token.
+    parent_id: Option<&'a str>,
     /// The secret token, only in the answer that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
@@ -42,7 +46,7 @@ pub(crate) struct TokenJson<'a> {
 
 impl<'a> TokenJson<'a> {
     fn new(token: &'a ApiToken, now: DateTime<Utc>) -> Self {
-        let ApiToken { id, digest: _, name, scopes, created_at, last_used_at, expires_at, revoked_at } =
+        let ApiToken { id, digest: _, name, scopes, created_at, last_used_at, expires_at, revoked_at, kind } =
             token;
         Self {
             id: id.as_str(),
@@ -53,6 +57,8 @@ impl<'a> TokenJson<'a> {
             last_used_at: *last_used_at,
             expires_at: *expires_at,
             revoked_at: *revoked_at,
+            kind: kind.as_str(),
+            parent_id: kind.parent().map(TokenId::as_str),
             token: None,
         }
     }

@@ -67,7 +67,8 @@ pub(crate) struct ValidLicenseJson<'a> {
     /// Features by name: those of the plan, and the grants that are in force.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     features: &'a Features,
-    /// End of the updates window: versions that are released later are not covered. Absent if the plan has none.
+    /// End of the updates window: versions that are released later are not covered. Absent if the plan has
+    /// none.
     #[serde(rename = "updatesUntil", skip_serializing_if = "Option::is_none")]
     updates_until: Option<DateTime<Utc>>,
 }
@@ -147,8 +148,8 @@ pub(crate) struct Denied<'a> {
     error: &'static str,
     /// Explanation for people.
     message: String,
-    /// Codes of all rules that deny, in the order of the rules; the first is `error`. Absent, as all further fields, if
-    /// the software must not learn anything about the license.
+    /// Codes of all rules that deny, in the order of the rules; the first is `error`. Absent, as all further
+    /// fields, if the software must not learn anything about the license.
     #[serde(skip_serializing_if = "Option::is_none")]
     reasons: Option<Vec<&'static str>>,
     /// Plan, product and expiry.
@@ -192,7 +193,8 @@ pub(crate) struct DeniedLicenseJson<'a> {
     /// When the license expires; null if never.
     #[serde(rename = "expiresAt")]
     expires_at: Option<DateTime<Utc>>,
-    /// End of the updates window: versions that are released later are not covered. Absent if the plan has none.
+    /// End of the updates window: versions that are released later are not covered. Absent if the plan has
+    /// none.
     #[serde(rename = "updatesUntil", skip_serializing_if = "Option::is_none")]
     updates_until: Option<DateTime<Utc>>,
 }

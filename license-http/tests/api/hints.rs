@@ -99,7 +99,7 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
 #[tokio::test]
 async fn value_that_is_not_found_lists_what_there_is() {
     let app = TestApp::new().await;
-    let plans = "bound, boxed, editor, enterprise, fallback, generous, offline, perpetual, professional, registered, roaming, staged, starter";
+    let plans = "bound, boxed, editor, enterprise, fallback, generous, offline, perpetual, professional, registered, roaming, staged, starter, trusting";
     for (target, field, detail) in [
         (
             "customer_email=a+b@example.com",

@@ -1,8 +1,9 @@
 //! Keys as people paste them.
 
+use license_core::license::LicenseId;
 use serde_json::json;
 
-use super::app::TestApp;
+use super::app::{TestApp, fault_store};
 use super::call::Call;
 
 #[tokio::test]
@@ -81,4 +82,38 @@ async fn byte_order_mark_and_spellings_of_utf8_are_accepted() {
     }
     let suspend = app.admin("POST", "/api/v1/licenses/lic_unknown/suspend").json_text(b"\xef\xbb\xbf{}");
     assert_eq!(suspend.send(&app.router).await.status, 404);
+}
+
+/// A cache of another node can know the license by its old key for a while.
+#[tokio::test]
+async fn key_that_is_replaced_during_the_call_takes_no_slot() {
+    let store = fault_store();
+    let app = TestApp::over(store.clone()).await;
+    for (path, device) in
+        [("/api/v1/validate", "new"), ("/api/v1/leases", "new"), ("/api/v1/deactivate", "old")]
+    {
+        let license = app.issue("offline").await;
+        app.validate(json!({ "key": license.key, "fingerprint": "old" })).await;
+        let id = LicenseId::parse(&license.id).unwrap();
+        let version = async || store.inner().get(&id).await.unwrap().unwrap().license.version;
+        let before = version().await;
+        let hold = store.hold_answer("find_by_key");
+        let call = Call::new("POST", path).json(&json!({ "key": license.key, "fingerprint": device }));
+        let rotate = app.admin("POST", &format!("{}/rotate-key", license.path));
+        let released = async {
+            // The rotation is acknowledged after the call, but is committed before.
+            while version().await == before {
+                tokio::task::yield_now().await;
+            }
+            hold.release();
+        };
+        let rotation = async {
+            hold.reached().await;
+            tokio::join!(rotate.send(&app.router), released)
+        };
+        let (reply, (rotated, ())) = tokio::join!(call.send(&app.router), rotation);
+        assert_eq!(rotated.status, 200);
+        assert_eq!(reply.fault(), (404, "LICENSE_NOT_FOUND".to_owned(), None), "{path}");
+        assert_eq!(app.get(&license.path).await.json()["devices_used"], 1, "{path}");
+    }
 }

@@ -17,11 +17,15 @@ pub(crate) fn nonce() -> Nonce {
     Nonce::from_random(&[7; 16]).unwrap()
 }
 
+/// Returns the claims of a token, which are not verified.
+pub(crate) fn claims(token: &str) -> Value {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&claims).unwrap()
+}
+
 /// Returns the code with which software gives up a lease.
 pub(crate) fn release_code(lease: &str) -> String {
-    let claims = URL_SAFE_NO_PAD.decode(lease.split('.').nth(1).unwrap()).unwrap();
-    let claims: Value = serde_json::from_slice(&claims).unwrap();
-    ReleaseCode::new(claims["jti"].as_str().unwrap(), lease).unwrap().to_text()
+    ReleaseCode::new(claims(lease)["jti"].as_str().unwrap(), lease).unwrap().to_text()
 }
 
 /// Licensed software that was built with the active key.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use license_http::{ClientAddress, LimitOptions, RateLimits};
+use license_verify::ReleaseCode;
 use serde_json::{Value, json};
 
 use super::app::{TestApp, fault_store};
@@ -164,6 +165,17 @@ async fn only_wrong_keys_and_tokens_are_failures() {
     let wrong = Call::new("GET", "/api/v1/licenses").header("authorization", "Bearer lkt_wrong");
     assert_eq!(send_from(&app, "192.0.2.1", &wrong).await.status, 401);
     assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": "x" })).await.status, 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_code_of_no_lease_is_a_failure() {
+    let app = TestApp::new().await.within(&limits(UNLIMITED, UNLIMITED, "1/h:1", UNLIMITED));
+    let signature = format!("e30.e30.{}", "A".repeat(86));
+    let code = ReleaseCode::new("lease_unknown", &signature).unwrap().to_text();
+    let release = |code: &str| Call::new("POST", "/api/v1/leases/release").json(&json!({ "release": code }));
+    assert_eq!(send_from(&app, "192.0.2.1", &release("LREL1-0")).await.status, 400, "a typo is no guess");
+    assert_eq!(send_from(&app, "192.0.2.1", &release(&code)).await.status, 404);
+    assert_eq!(send_from(&app, "192.0.2.1", &release(&code)).await.status, 429);
 }
 
 /// Imported keys of little entropy can be guessed, so the limit of failures protects them.

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use axum::http::request::Parts;
 use chrono::TimeDelta;
-use license_core::access::TokenId;
-use license_core::service::Caller;
+use license_core::access::{Actor, Principal, Scope, TokenId};
+use license_core::service::{Caller, SignIn, SignInRequest};
 use license_core::store::StoreError;
 use license_http::{Api, AuthError, Authenticator, TokenAuth};
 use serde_json::json;
@@ -27,6 +27,7 @@ async fn token_is_created_shown_once_used_and_revoked() {
     let expected = json!({
         "id": id, "name": "CI", "scopes": ["licenses:read", "usage:read"], "status": "active", "created_at": NOW,
         "last_used_at": null, "expires_at": "2026-02-01T00:00:00Z", "revoked_at": null,
+        "kind": "api", "parent_id": null,
     });
     assert_eq!(token, expected);
     let path = format!("/api/v1/{}", created.header("location").unwrap());
@@ -159,4 +160,45 @@ async fn token_routes_are_off_by_default() {
     for path in ["/api/v1/tokens", "/api/v1/tokens/tok_a", "/api/v1/audit"] {
         assert_eq!(app.get(path).await.fault(), (404, "ROUTE_NOT_FOUND".to_owned(), None), "{path}");
     }
+}
+
+/// Sessions and links are listed and revoked like tokens, but no call accepts them.
+#[tokio::test]
+async fn session_is_listed_and_is_no_bearer_token() {
+    let (app, access) = TestApp::with_access().await;
+    let body = json!({ "name": "Ada", "scopes": ["admin"] });
+    let token = app.admin("POST", "/api/v1/tokens").json(&body).send(&app.router).await.json();
+    let SignIn::Opened(session, secret) =
+        access.sign_in(token["token"].as_str().unwrap(), SignInRequest::default()).await.unwrap()
+    else {
+        panic!("the token is active");
+    };
+    let by = Actor::new(Principal::CommandLine);
+    let (link, link_secret) =
+        access.create_link(&session.kind.parent().unwrap().clone(), Scope::Admin.into(), &by).await.unwrap();
+    for secret in [secret, link_secret] {
+        assert_eq!(with(secret.reveal(), "GET", "/api/v1/licenses").send(&app.router).await.status, 401);
+    }
+    let listed = app.get("/api/v1/tokens").await.json();
+    let mut found: Vec<_> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["kind"].clone(), one["parent_id"].clone()))
+        .collect();
+    found.sort_by_key(|(kind, _)| kind.to_string());
+    assert_eq!(
+        found,
+        [
+            (json!("api"), json!(null)),
+            (json!("link"), token["id"].clone()),
+            (json!("session"), token["id"].clone()),
+        ]
+    );
+    let ended = app.delete(&format!("/api/v1/tokens/{}", session.id)).await.json();
+    assert_eq!((&ended["status"], &ended["kind"]), (&json!("revoked"), &json!("session")));
+    // A revoked token ends what belongs to it.
+    app.delete(&format!("/api/v1/tokens/{}", token["id"].as_str().unwrap())).await;
+    let link = app.get(&format!("/api/v1/tokens/{}", link.id)).await.json();
+    assert_eq!(link["status"], "revoked");
 }

@@ -245,8 +245,8 @@ async fn csv_is_returned_if_accepted() {
     assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
     let expected = "start,total,denied,LICENSE_REVOKED,LICENSE_SUSPENDED,LICENSE_EXPIRED,DOMAIN_LIMIT_REACHED,\
         DOMAIN_NOT_ALLOWED,DEVICE_LIMIT_REACHED,VERSION_NOT_COVERED,PRODUCT_MISMATCH,PRODUCT_REQUIRED,DOMAIN_REQUIRED,DEVICE_REQUIRED,\
-        FEATURE_MISSING,DOMAIN_NOT_ACTIVATED,DEVICE_NOT_ACTIVATED,DOMAIN_BLOCKED,DEVICE_BLOCKED,TRIAL_USED\r\n\
-        2026-01-01T00:00:00Z,3,1,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0\r\n";
+        FEATURE_MISSING,DOMAIN_NOT_ACTIVATED,DEVICE_NOT_ACTIVATED,DOMAIN_BLOCKED,DEVICE_BLOCKED,TRIAL_USED,OFFLINE_NOT_ALLOWED,OFFLINE_LIMIT_REACHED\r\n\
+        2026-01-01T00:00:00Z,3,1,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0\r\n";
     assert_eq!(reply.text(), expected);
     assert_eq!(accepting(&app, "/api/v1/usage?interval=month", "text/csv").await.text(), expected);
     let license = app.issue("professional").await;

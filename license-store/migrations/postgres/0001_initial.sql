@@ -341,7 +341,8 @@ CREATE INDEX deliveries_leased ON deliveries (endpoint_id, due_at) WHERE token I
 CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);
 CREATE INDEX deliveries_settled ON deliveries (created_at) WHERE due_at IS NULL;
 
--- API tokens. Revoked tokens are not deleted.
+-- API tokens, their sessions and their one-time links. `parent_id` is the token of a session or link. Revoked
+-- tokens are not deleted; old sessions and links are.
 CREATE TABLE tokens (
     id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     digest       BYTEA            NOT NULL UNIQUE,
@@ -350,8 +351,13 @@ CREATE TABLE tokens (
     created_at   BIGINT           NOT NULL,
     last_used_at BIGINT,
     expires_at   BIGINT,
-    revoked_at   BIGINT
+    revoked_at   BIGINT,
+    kind         TEXT COLLATE "C" NOT NULL,
+    parent_id    TEXT COLLATE "C"
 );
+
+CREATE INDEX tokens_by_parent ON tokens (parent_id) WHERE parent_id IS NOT NULL AND revoked_at IS NULL;
+CREATE INDEX sessions_by_time ON tokens (created_at) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE audit (
     sequence    BIGINT           NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -353,7 +353,8 @@ CREATE INDEX deliveries_leased ON deliveries (endpoint_id, due_at) WHERE token I
 CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);
 CREATE INDEX deliveries_settled ON deliveries (created_at) WHERE due_at IS NULL;
 
--- API tokens. Revoked tokens are not deleted.
+-- API tokens, their sessions and their one-time links. `parent_id` is the token of a session or link. Revoked
+-- tokens are not deleted; old sessions and links are.
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
     digest       BLOB    NOT NULL UNIQUE,
@@ -362,8 +363,13 @@ CREATE TABLE tokens (
     created_at   INTEGER NOT NULL,
     last_used_at INTEGER,
     expires_at   INTEGER,
-    revoked_at   INTEGER
+    revoked_at   INTEGER,
+    kind         TEXT    NOT NULL,
+    parent_id    TEXT
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tokens_by_parent ON tokens (parent_id) WHERE parent_id IS NOT NULL AND revoked_at IS NULL;
+CREATE INDEX sessions_by_time ON tokens (created_at) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE audit (
     sequence    INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::access::{Actor, ApiToken, NewToken, TokenDigest, TokenId, TokenState, TokenUse};
+use license_core::access::{
+    Actor, ApiToken, NewLink, NewSession, NewToken, SessionOpener, TokenDigest, TokenId, TokenState, TokenUse,
+};
 use license_core::clock::Clock;
 use license_core::store::{
     ChangeNotice, ChangeStream, LicenseStore, Page, PageRequest, StoreError, StreamState, TokenStore,
@@ -188,8 +190,8 @@ impl TokenStore for TokenCache {
         created
     }
 
-    /// Completes even if the caller is cancelled. After an error, the token may have been revoked, so all
-    /// entries are invalidated.
+    /// Completes even if the caller is cancelled. The entries of a token, its sessions and its links are
+    /// invalidated with all others, also after an error: the token may have been revoked.
     async fn revoke_token(
         &self,
         id: &TokenId,
@@ -200,9 +202,12 @@ impl TokenStore for TokenCache {
         let revoked = self.tokens.runtime.spawn(async move {
             let revoked = tokens.source.store.revoke_token(&id, &by, now).await;
             match &revoked {
-                Ok(Some(token)) => tokens.replace(&token.digest, |_| Replacement::Remove),
                 Ok(None) => {}
-                Err(_) => tokens.entries.invalidate_all(),
+                Ok(Some(token)) if token.kind.parent().is_some() => {
+                    tokens.replace(&token.digest, |_| Replacement::Remove);
+                }
+                // The entries of its sessions and links too, which have other digests.
+                Ok(Some(_)) | Err(_) => tokens.entries.invalidate_all(),
             }
             revoked
         });
@@ -211,7 +216,14 @@ impl TokenStore for TokenCache {
 
     async fn find_token_by_digest(&self, digest: &TokenDigest) -> Result<Option<ApiToken>, StoreError> {
         let now = self.clock.now();
-        let Some(token) = self.tokens.get(digest, &(), now).await? else { return Ok(None) };
+        let Some(mut token) = self.tokens.get(digest, &(), now).await? else { return Ok(None) };
+        if token.is_idle(now) {
+            // The entry does not have the uses since it was loaded.
+            self.flush_uses().await?;
+            self.tokens.replace(digest, |_| Replacement::Remove);
+            let Some(current) = self.tokens.get(digest, &(), now).await? else { return Ok(None) };
+            token = current;
+        }
         self.tokens.source.record_use(&token, now);
         Ok(Some(ApiToken::clone(&token)))
     }
@@ -226,6 +238,26 @@ impl TokenStore for TokenCache {
 
     async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
         self.store().record_token_uses(uses).await
+    }
+
+    async fn create_link(&self, new: &NewLink) -> Result<Option<ApiToken>, StoreError> {
+        let created = self.store().create_link(new).await;
+        // Its digest may be cached as absent.
+        self.tokens.replace(&new.digest, |_| Replacement::Remove);
+        created
+    }
+
+    async fn open_session(&self, new: &NewSession) -> Result<Option<ApiToken>, StoreError> {
+        let opened = self.store().open_session(new).await;
+        self.tokens.replace(&new.digest, |_| Replacement::Remove);
+        if let SessionOpener::Link(link) = &new.opener {
+            self.tokens.replace(link, |_| Replacement::Remove);
+        }
+        opened
+    }
+
+    async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.store().prune_sessions(before, limit).await
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) fn plans() -> PlanCatalog {
             .idle_days(1)
             .offline_days(7),
         Plan::new("offline_editor").product("editor").max_devices(3).offline_days(7),
+        // Leases are valid for longer than a replaced signing key is kept for software that learns from it.
+        Plan::new("offline_long").max_devices(3).offline_days(60),
     ])
     .expect("plans in bounds")
 }
@@ -166,6 +168,7 @@ pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
         plans: plans().into(),
         now,
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

@@ -13,7 +13,7 @@ cases! { $ transfer_store_tests TransferStore transfer
         imported_events_are_stored, import_is_announced, racing_imports_store_each_license_once,
         unseen_imported_device_is_not_idle, empty_import_does_nothing;
     snapshots: snapshot_is_ordered, snapshot_is_of_one_moment, snapshot_rollups_are_ordered,
-        settings_are_listed_by_prefix;
+        settings_are_listed_by_prefix, snapshot_has_leases_that_are_not_over;
     rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again,
         imported_rollups_and_settings_are_audited;
     trial_claims: trial_claims_are_imported_once, imported_license_takes_its_trials;

@@ -9,7 +9,7 @@ use license_core::service::{ClockService, LeaseService};
 use super::rounds::repeat;
 
 /// Licenses per batch. Each is a transaction.
-const BATCH: u32 = 8;
+pub(super) const BATCH: u32 = 8;
 /// Leases deleted per transaction.
 const PRUNED: u32 = 500;
 

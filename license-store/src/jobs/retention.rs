@@ -102,6 +102,28 @@ impl BackgroundJob for IdempotencyRetentionJob {
     }
 }
 
+/// Deletes sessions and links that ended long ago.
+#[derive(Debug)]
+pub struct SessionRetentionJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
+    /// Service of the tokens.
+    pub access: AccessService,
+}
+
+#[async_trait]
+impl BackgroundJob for SessionRetentionJob {
+    fn name(&self) -> &'static str {
+        "session retention"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { clock, access } = *self;
+        let prune = |now| access.prune_sessions(now);
+        repeat(&clock, shutdown, INTERVAL, ("the deletion of old sessions", Some(3)), prune).await;
+    }
+}
+
 /// Deletes bulk jobs that finished long ago.
 #[derive(Debug)]
 pub struct BulkJobRetentionJob {

@@ -1,6 +1,7 @@
 //! Jobs of two engines over one store.
 
 mod bulk;
+mod leases;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use license_core::access::Erasure;
 use license_core::command::AnomalyKind;
 use license_core::event::{Event, EventId, Subject};
 use license_core::license::{ActivationKind, LicenseId};
-use license_core::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, SequencedEvent, take_turns};
+use license_core::store::{DeliveryDetail, DeliveryLeaseRequest, LeasedDelivery, SequencedEvent, take_turns};
 use license_core::usage::Day;
 use license_core::webhook::{
     Attempt, Delivery, DeliveryStatus, Endpoint, EndpointId, LeaseToken, lease_holds,
@@ -57,7 +57,7 @@ impl StoredDelivery {
     }
 
     /// Returns whether the lease or the retry is so far in the future that a clock must have been wrong.
-    pub(crate) fn is_stuck(&self, request: &LeaseRequest) -> bool {
+    pub(crate) fn is_stuck(&self, request: &DeliveryLeaseRequest) -> bool {
         self.delivery.due_at.is_some_and(|due_at| match self.token {
             Some(_) => due_at > request.now && !lease_holds(due_at, request.now),
             None => self.delivery.tries > 0 && due_at > request.latest_retry,
@@ -136,7 +136,7 @@ impl EventLog {
 
     /// Returns the positions of deliveries to an endpoint that can be leased now, in order: first attempts
     /// and others take turns.
-    pub(crate) fn ready(&self, id: &EndpointId, request: &LeaseRequest) -> Vec<u64> {
+    pub(crate) fn ready(&self, id: &EndpointId, request: &DeliveryLeaseRequest) -> Vec<u64> {
         let (mut first, mut timed, mut untried) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut leased = 0;
         for stored in self.of_endpoint(id) {
@@ -160,7 +160,7 @@ impl EventLog {
         &mut self,
         endpoint: &EndpointId,
         position: u64,
-        request: &LeaseRequest,
+        request: &DeliveryLeaseRequest,
     ) -> Option<LeasedDelivery> {
         let stored = self.deliveries.get_mut(&(endpoint.clone(), position))?;
         stored.delivery.due_at = Some(request.lease_until);

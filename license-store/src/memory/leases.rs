@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::command::LeaseChanges;
 use license_core::license::{Lease, LeaseId, LicenseId, LicenseState};
-use license_core::store::{LeaseStore, LicenseRecord, Page, PageRequest, is_prunable};
+use license_core::store::{LeaseStore, LicenseRecord, OutstandingLeases, Page, PageRequest, is_prunable};
 
 use super::data::Data;
 use super::store::MemoryStore;
@@ -51,14 +51,13 @@ impl LeaseStore for MemoryStore {
     async fn outstanding_leases(
         &self,
         license: &LicenseId,
-        only_ended: bool,
+        which: &OutstandingLeases,
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Lease>> {
         let data = self.data();
         let leases = data.record(license)?.leases().filter(|lease| lease.accepted_until() > now);
-        let mut leases: Vec<_> =
-            leases.filter(|lease| !only_ended || lease.ended.is_some()).cloned().collect();
+        let mut leases: Vec<_> = leases.filter(|lease| which.include(lease)).cloned().collect();
         leases.sort_by(|a, b| b.expires_at.cmp(&a.expires_at).then_with(|| a.id.cmp(&b.id)));
         leases.truncate(limit as usize);
         Ok(leases)

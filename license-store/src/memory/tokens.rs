@@ -5,10 +5,12 @@ use std::ops::Bound;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::{
-    Actor, ApiToken, NewToken, TokenDigest, TokenId, TokenRevocation, TokenUse, revoke,
+    Actor, ApiToken, NewLink, NewSession, NewToken, OpenedSession, SessionOpener, TokenDigest, TokenId,
+    TokenRevocation, TokenUse, revoke,
 };
 use license_core::store::{ChangeNotice, Page, PageRequest, StoreError, TokenChanged, TokenStore};
 
+use super::data::Data;
 use super::store::MemoryStore;
 use crate::Result;
 
@@ -16,10 +18,8 @@ fn changed(token: &ApiToken) -> ChangeNotice {
     ChangeNotice::TokenChanged(TokenChanged { token_id: token.id.clone(), digest: token.digest })
 }
 
-#[async_trait]
-impl TokenStore for MemoryStore {
-    async fn create_token(&self, NewToken { token, audit }: &NewToken) -> Result<()> {
-        let mut data = self.data();
+impl MemoryStore {
+    fn insert_token(&self, data: &mut Data, NewToken { token, audit }: &NewToken) -> Result<()> {
         let tokens = &mut data.tokens;
         if tokens.values().any(|known| known.id == token.id || known.digest == token.digest) {
             return Err(StoreError::AlreadyExists { what: "the token's id or digest" });
@@ -29,6 +29,13 @@ impl TokenStore for MemoryStore {
         self.feed.notify(changed(token));
         Ok(())
     }
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn create_token(&self, new: &NewToken) -> Result<()> {
+        self.insert_token(&mut self.data(), new)
+    }
 
     async fn revoke_token(&self, id: &TokenId, by: &Actor, now: DateTime<Utc>) -> Result<Option<ApiToken>> {
         let mut data = self.data();
@@ -37,6 +44,11 @@ impl TokenStore for MemoryStore {
             self.feed.notify(changed(&token));
             *known = token.clone();
             data.audit.add(&audit);
+            let children = data.tokens.values_mut().filter(|one| one.kind.parent() == Some(id));
+            for child in children.filter(|child| child.revoked_at.is_none()) {
+                child.revoked_at = Some(now);
+                self.feed.notify(changed(child));
+            }
             return Ok(Some(token));
         }
         Ok(Some(known.clone()))
@@ -66,5 +78,40 @@ impl TokenStore for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    async fn create_link(&self, new: &NewLink) -> Result<Option<ApiToken>> {
+        let mut data = self.data();
+        let decided = data.tokens.get(&new.parent).and_then(|parent| new.decide(parent));
+        let Some(link) = decided else { return Ok(None) };
+        self.insert_token(&mut data, &link)?;
+        Ok(Some(link.token))
+    }
+
+    async fn open_session(&self, new: &NewSession) -> Result<Option<ApiToken>> {
+        let mut data = self.data();
+        let (link, parent) = match &new.opener {
+            SessionOpener::Token(id) => (None, data.tokens.get(id)),
+            SessionOpener::Link(digest) => {
+                let link = data.tokens.values().find(|token| token.digest == *digest);
+                (link, link.and_then(|link| data.tokens.get(link.kind.parent()?)))
+            }
+        };
+        let decided = parent.and_then(|parent| new.decide(link, parent));
+        let Some(OpenedSession { session, used_link }) = decided else { return Ok(None) };
+        self.insert_token(&mut data, &session)?;
+        if let Some(link) = used_link {
+            self.feed.notify(changed(&link));
+            data.tokens.insert(link.id.clone(), link);
+        }
+        Ok(Some(session.token))
+    }
+
+    async fn prune_sessions(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        let tokens = &mut self.data().tokens;
+        let old = |token: &&ApiToken| token.kind.parent().is_some() && token.created_at < before;
+        let old: Vec<_> =
+            tokens.values().filter(old).take(limit as usize).map(|token| token.id.clone()).collect();
+        Ok(old.iter().filter_map(|id| tokens.remove(id)).count() as u64)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
-use license_core::license::{ActivationId, Counters, License, LicenseId};
+use license_core::license::{ActivationId, Counters, Lease, LeaseId, License, LicenseId};
 use license_core::store::{LicenseRecord, PageRequest, SettingChange, TransferSnapshot, TransferStore};
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch, TrialClaimBatch,
@@ -104,6 +104,7 @@ impl TransferStore for MemoryStore {
             copy.licenses.push((Arc::clone(record.license()), *record.counters()));
             let id = &record.license().id;
             copy.activations.extend(record.activations().map(|detail| (id.clone(), detail.clone())));
+            copy.leases.extend(record.leases().cloned());
         }
         Ok(Box::new(copy))
     }
@@ -158,6 +159,7 @@ struct MemorySnapshot {
     activations: Vec<(LicenseId, ActivationDetail)>,
     rollups: Vec<Rollup>,
     trial_claims: Vec<TrialClaim>,
+    leases: Vec<Lease>,
 }
 
 /// Returns the first `limit` sorted items for which `is_after` holds.
@@ -193,5 +195,17 @@ impl TransferSnapshot for MemorySnapshot {
 
     async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
         Ok(page(&self.trial_claims, limit, |claim| after.is_none_or(|after| claim.digest > *after)))
+    }
+
+    async fn leases(
+        &mut self,
+        after: Option<(&LicenseId, &LeaseId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>> {
+        self.leases.retain(|lease| lease.accepted_until() > now);
+        Ok(page(&self.leases, limit, |lease| {
+            after.is_none_or(|after| (&lease.license_id, &lease.id) > after)
+        }))
     }
 }

@@ -8,7 +8,7 @@ use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::{
-    ChangeNotice, DeliveryBacklog, DeliveryDetail, EventFilter, LeaseRequest, LeasedDeliveries, Page,
+    ChangeNotice, DeliveryBacklog, DeliveryDetail, DeliveryLeaseRequest, EventFilter, LeasedDeliveries, Page,
     PageRequest, Replay, Replayed, SequencedEvent, StoreError, WebhookStore,
 };
 use license_core::webhook::{
@@ -88,7 +88,7 @@ impl WebhookStore for MemoryStore {
         Ok(deleted)
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
+    async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> Result<LeasedDeliveries> {
         let mut data = self.data();
         let events = &mut data.events;
         let enabled = events.endpoints.values().filter(|endpoint| endpoint.is_enabled());

@@ -177,4 +177,14 @@ flaws! {
     ListsEndedLeasesOnly => "leases::lists::revoked_leases_are_listed_until_they_end",
     /// Replaces a setting without comparing its value.
     ReplacesSettingsBlindly => "transfer::settings::racing_replacements_have_one_winner",
+    /// Imports licenses without their leases.
+    ForgetsImportedLeases => "transfer::imports::imported_license_is_stored_unchanged",
+    /// Looks up a link, lets others run, then uses it up and opens the session.
+    ChecksLinksFirst => "tokens::sessions::racing_callers_open_one_session",
+    /// Looks up the token of a session, lets others run, then opens the session.
+    ChecksParentsFirst => "tokens::sessions::racing_revocation_leaves_no_session",
+    /// Revokes a token without its sessions and links.
+    KeepsSessionsOfRevokedTokens => "tokens::sessions::sessions_end_with_their_token",
+    /// Opens a session without using up the link.
+    KeepsUsedLinks => "tokens::sessions::link_opens_one_session",
 }

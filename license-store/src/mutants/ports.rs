@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use chrono::SubsecRound;
+use license_core::access::{NewSession, SessionOpener, TokenKind};
 use license_core::catalog::{PlanEntry, PlanVersion};
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
     BulkJobStore, CatalogStore, ClockStore, EventStore, LeaseStore, LicenseRecord, LicenseStore, SearchStore,
-    SigningKeyStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
+    SigningKeyStore, TokenStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
 };
 use license_core::trial::TrialDigest;
 use license_core::usage::{Day, UsageTally};
@@ -196,7 +197,7 @@ impl Layer for Mutant {
         self.inner.execute_endpoint(id, &command, &context).await
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
+    async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> Result<LeasedDeliveries> {
         let mut request = *request;
         if self.flaw == Flaw::LeasesForNoTime {
             request.lease_until = request.now;
@@ -238,6 +239,7 @@ impl Layer for Mutant {
             Flaw::ImportsWithoutCounters => {
                 batch.licenses.iter_mut().for_each(|new| new.counters = Counters::default());
             }
+            Flaw::ForgetsImportedLeases => batch.licenses.iter_mut().for_each(|new| new.leases.clear()),
             Flaw::AuditsExisting => {
                 let settled = self.inner.import(&ImportBatch { by: None, ..batch.clone() }).await?;
                 if let Some(audit) = batch.audit(&vec![Imported::New; settled.len()]) {
@@ -419,6 +421,45 @@ impl Layer for Mutant {
         Ok(ids)
     }
 
+    async fn revoke_token(&self, id: &TokenId, by: &Actor, now: DateTime<Utc>) -> Result<Option<ApiToken>> {
+        let revoked = self.inner.revoke_token(id, by, now).await;
+        if self.flaw == Flaw::KeepsSessionsOfRevokedTokens {
+            let mut data = self.inner.data();
+            let children = data.tokens.values_mut().filter(|one| one.kind.parent() == Some(id));
+            children.for_each(|child| child.revoked_at = None);
+        }
+        revoked
+    }
+
+    async fn open_session(&self, new: &NewSession) -> Result<Option<ApiToken>> {
+        match (self.flaw, &new.opener) {
+            (Flaw::ChecksLinksFirst, SessionOpener::Link(digest)) => {
+                let link = self.inner.find_token_by_digest(digest).await?;
+                gap().await;
+                if let Some(link) = link.filter(|link| matches!(link.kind, TokenKind::Link(_))) {
+                    self.inner.data().tokens.insert(link.id.clone(), link);
+                }
+                self.inner.open_session(new).await
+            }
+            (Flaw::ChecksParentsFirst, SessionOpener::Token(id)) => {
+                let parent = self.inner.get_token(id).await?;
+                gap().await;
+                let Some(parent) = parent else { return Ok(None) };
+                let current = self.inner.data().tokens.insert(id.clone(), parent);
+                let opened = self.inner.open_session(new).await;
+                self.inner.data().tokens.extend(current.map(|current| (id.clone(), current)));
+                opened
+            }
+            (Flaw::KeepsUsedLinks, SessionOpener::Link(digest)) => {
+                let link = self.inner.find_token_by_digest(digest).await?;
+                let opened = self.inner.open_session(new).await;
+                self.inner.data().tokens.extend(link.map(|link| (link.id.clone(), link)));
+                opened
+            }
+            _ => self.inner.open_session(new).await,
+        }
+    }
+
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
         match self.flaw {
             Flaw::ReadsLiveSnapshots => Ok(Box::new(Live(self.inner.clone()))),
@@ -456,5 +497,14 @@ impl TransferSnapshot for Live {
 
     async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
         self.0.snapshot().await?.trial_claims(after, limit).await
+    }
+
+    async fn leases(
+        &mut self,
+        after: Option<(&LicenseId, &LeaseId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>> {
+        self.0.snapshot().await?.leases(after, now, limit).await
     }
 }

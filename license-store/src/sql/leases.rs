@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 use license_core::command::{HeldSlot, LeaseChanges, RevokedSlots};
 use license_core::event::Event;
 use license_core::license::{Activation, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseUsage, LicenseId};
-use license_core::store::{LEASE_USAGE_PERIOD, LeaseStore, Page, PageRequest};
+use license_core::store::{LEASE_USAGE_PERIOD, LeaseStore, OutstandingLeases, Page, PageRequest};
 
 use super::prelude::*;
-use super::rows::lease_values;
+use super::rows::lease_row;
 use super::store::SqlStore;
 
 /// Leases that end after this time are accepted at `now`.
-fn accepted_since(now: DateTime<Utc>) -> i64 {
+pub(super) fn accepted_since(now: DateTime<Utc>) -> i64 {
     (now - LEASE_TOLERANCE).timestamp_micros()
 }
 
@@ -44,8 +44,9 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Keeps the signing key of a new lease until the lease is over. Returns false if it is not active.
     ///
-    /// The key is changed before it is locked: two leases that locked it first could not both change it. A key that
-    /// becomes active between the two statements is not kept yet; then the caller repeats the command.
+    /// The key is changed before it is locked: two leases that locked it first could not both change it. A
+    /// key that becomes active between the two statements is not kept yet; then the caller repeats the
+    /// command.
     pub(super) async fn keep_signing_key(
         &self,
         tx: &mut Tx<D>,
@@ -108,7 +109,7 @@ impl<D: Dialect> SqlDatabase<D> {
             }
         }
         if let Some(lease) = issued {
-            self.fetch(tx, &sql.insert, &lease_values(lease)).await?;
+            self.fetch(tx, &sql.insert, values![json!([lease_row(lease)]).to_string()]).await?;
         }
         Ok(())
     }
@@ -153,14 +154,19 @@ impl<D: Dialect> LeaseStore for SqlStore<D> {
     async fn outstanding_leases(
         &self,
         license: &LicenseId,
-        only_ended: bool,
+        which: &OutstandingLeases,
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Lease>> {
         let sql = &self.database.sql.leases;
-        let sql = if only_ended { &sql.outstanding_ended } else { &sql.outstanding };
-        let values = values![license.as_str(), accepted_since(now), i64::from(limit)];
-        self.database.read(sql, values).await?.all("leases", "", Reader::lease)
+        let (sql, device) = match which {
+            OutstandingLeases::All => (&sql.outstanding, ""),
+            OutstandingLeases::Ended => (&sql.outstanding_ended, ""),
+            OutstandingLeases::OfDevice(device) => (&sql.outstanding_of_device, device.as_str()),
+        };
+        let mut values = values![license.as_str(), accepted_since(now), i64::from(limit)].to_vec();
+        values.extend((!device.is_empty()).then(|| device.into()));
+        self.database.read(sql, &values).await?.all("leases", "", Reader::lease)
     }
 
     async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Result<Vec<LeaseId>> {

@@ -19,7 +19,7 @@ pub(super) use audit::audit_row;
 pub(super) use bulk_jobs::job_values;
 pub(super) use catalog::{plan_values, plan_version_values, product_values};
 pub(super) use events::event_row;
-pub(super) use leases::lease_values;
+pub(super) use leases::lease_row;
 pub(super) use licenses::{NEVER, NO_NOTICE, license_row, license_values, metadata_rows};
 pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};
 pub(super) use signing_keys::signing_key_values;

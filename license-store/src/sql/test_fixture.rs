@@ -59,6 +59,7 @@ pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<U
         plans: Arc::new(plans()),
         now,
         expected_version: None,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

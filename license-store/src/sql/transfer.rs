@@ -14,11 +14,11 @@ use license_core::usage::{ActivationDetail, Day, RetainedUsage, Rollup};
 use serde_json::Value as Json;
 
 use super::prelude::*;
-use super::rows::{self, activation_row, event_row, hex, license_row, rollup_row};
+use super::rows::{self, activation_row, event_row, hex, lease_row, license_row, rollup_row};
 use super::store::SqlStore;
 use snapshot::SqlSnapshot;
 
-/// Maximum number of activations or events in one statement. A license may have very many.
+/// Maximum number of activations, leases or events in one statement. A license may have very many.
 const ROWS: usize = 20_000;
 /// Sorts after every character of a setting's name.
 const LAST: char = char::MAX;
@@ -57,7 +57,8 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         let licenses = new.iter().map(|one| license_row(&one.license)).collect();
         if self.insert_rows(&mut tx, &self.sql.licenses.insert, licenses).await? != new.len() {
-            // Another license took an id, a key or an external id since the holders were read. The retry reads them again.
+            // Another license took an id, a key or an external id since the holders were read. The retry
+            // reads them again.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }
         self.insert_trial_claims(&mut tx, new.iter().flat_map(|one| &one.trial_claims)).await?;
@@ -86,6 +87,11 @@ impl<D: Dialect> SqlDatabase<D> {
                     activation_row(license, activation, last_seen, seen_at)
                 }));
             self.fetch(&mut tx, &self.sql.activations.insert, values![rows]).await?;
+        }
+        let leases: Vec<_> = new.iter().flat_map(|one| &one.leases).collect();
+        for chunk in leases.chunks(ROWS) {
+            let rows = json_rows(chunk.iter().map(|lease| lease_row(lease)));
+            self.fetch(&mut tx, &self.sql.leases.insert, values![rows]).await?;
         }
         let events: Vec<_> = new.iter().flat_map(|one| &one.events).collect();
         for chunk in events.chunks(ROWS) {

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::store::{
-    DeliveryBacklog, DeliveryDetail, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed,
-    WebhookStore,
+    DeliveryBacklog, DeliveryDetail, DeliveryLeaseRequest, LeasedDeliveries, Page, PageRequest, Replay,
+    Replayed, WebhookStore,
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId, EndpointOutcome,
@@ -53,7 +53,7 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         retry(|| self.database.try_delete_endpoint(id, audit.as_ref())).await
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
+    async fn lease_deliveries(&self, request: &DeliveryLeaseRequest) -> Result<LeasedDeliveries> {
         let (now, sql) = (request.now.timestamp_micros(), &self.database.sql.webhooks);
         let values = values![now, lapsed_after(request.now), request.latest_retry.timestamp_micros()];
         let due = self.database.read(&sql.due_endpoints, values).await?;

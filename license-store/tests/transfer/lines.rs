@@ -43,7 +43,7 @@ async fn bad_lines_are_reported_and_others_imported() {
     let old = |key: &str| line(&format!(r#""key":"{key}""#));
     let stray = |license: &str| {
         format!(
-            "license \"{license}\": an activation must follow the line of its license or another of its activations"
+            "license \"{license}\": it must follow the line of its license, or an activation or lease of it"
         )
     };
     let (stray_5, stray_6) = (stray("lic_a5"), stray("lic_a6"));
@@ -62,7 +62,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         ("{}".into(), "type: it is required, but missing"),
         (
             r#"{"type":"roll"}"#.into(),
-            "type \"roll\": it must be export, key_format, product, plan, license, activation, rollup, trial_key or trial_claim",
+            "type \"roll\": it must be export, key_format, product, plan, license, activation, rollup, trial_key, trial_claim or lease",
         ),
         (
             r#"{"type":"key_format","name":"old","pattern":"("}"#.into(),

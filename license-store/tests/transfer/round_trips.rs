@@ -15,7 +15,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::server::{HEX, OTHER, Server, line, server};
+use super::leases::{lease_action, store_leases};
+use super::server::{HEX, OTHER, Server, leasing_server, line, server};
 
 /// Hosts and wildcards in unusual spellings.
 fn odd_domain() -> impl Strategy<Value = String> {
@@ -152,14 +153,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn export_of_an_import_is_the_same_bytes(licenses in vec(odd_license(), 1..8)) {
+    fn export_of_an_import_is_the_same_bytes(
+        licenses in vec(odd_license(), 1..8),
+        leases in vec(vec(lease_action(), 0..8), 0..3),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
-            let from = server(HEX, 1).await;
+            let from = leasing_server(HEX, 1).await;
             for (number, license) in licenses.iter().enumerate() {
                 license.store(&from, number).await;
             }
-            for (into, keys) in [(server(HEX, 11).await, ExportKeys::Sealed), (server(OTHER, 21).await, ExportKeys::Clear)] {
+            for actions in &leases {
+                store_leases(&from, actions).await;
+            }
+            for (into, keys) in [
+                (leasing_server(HEX, 11).await, ExportKeys::Sealed),
+                (leasing_server(OTHER, 21).await, ExportKeys::Clear),
+            ] {
                 let text = from.export(keys).await;
                 let (_, faults) = into.import(&text, ImportOptions::default()).await;
                 assert_eq!(faults, Vec::<String>::new());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use license_core::access::{Actor, Principal};
 use license_core::catalog::{Limit, OverLimit, Period, Plan, PlanCatalog, Term, TermStart, Updates};
 use license_core::clock::ManualClock;
@@ -29,8 +30,8 @@ fn plans() -> PlanCatalog {
     PlanCatalog::new([small.term_days(Some(30)), Plan::new("open"), boxed]).expect("plans")
 }
 
-fn clock() -> ManualClock {
-    ManualClock::at("2026-06-01T12:00:00.123456Z".parse().expect("a time"))
+pub(super) fn now() -> DateTime<Utc> {
+    "2026-06-01T12:00:00.123456Z".parse().expect("a time")
 }
 
 fn rng(seed: u64) -> ChaCha20Rng {
@@ -47,6 +48,21 @@ pub(super) async fn server_with(store: Arc<dyn FullStore>, secret: &str, seed: u
     server_of(store, secret, seed, plans()).await
 }
 
+/// As [`leasing_server`], on a store and with a clock that shows `at`.
+pub(super) async fn server_at(store: Arc<dyn FullStore>, at: DateTime<Utc>) -> Server {
+    start(store, HEX, 1, leasing_plans(), at).await
+}
+
+/// As [`server`], with a plan that allows leases.
+pub(super) async fn leasing_server(secret: &str, seed: u64) -> Server {
+    server_of(Arc::new(MemoryStore::new()), secret, seed, leasing_plans()).await
+}
+
+fn leasing_plans() -> PlanCatalog {
+    let offline = Plan::new("offline").max_domains(3).max_devices(3).offline_days(7).customer_release(true);
+    PlanCatalog::new([Plan::new("open"), offline]).expect("plans")
+}
+
 /// As [`server_with`], with these plans.
 pub(super) async fn server_of(
     store: Arc<dyn FullStore>,
@@ -54,8 +70,18 @@ pub(super) async fn server_of(
     seed: u64,
     plans: PlanCatalog,
 ) -> Server {
+    start(store, secret, seed, plans, now()).await
+}
+
+async fn start(
+    store: Arc<dyn FullStore>,
+    secret: &str,
+    seed: u64,
+    plans: PlanCatalog,
+    at: DateTime<Utc>,
+) -> Server {
     let secret = Secret::from_hex(secret).expect("a secret");
-    let options = ServiceOptions::new(&secret, clock(), rng(seed)).plans(plans);
+    let options = ServiceOptions::new(&secret, ManualClock::at(at), rng(seed)).plans(plans);
     let services = Services::open(Arc::clone(&store), options).await.expect("services");
     Server { services, store }
 }

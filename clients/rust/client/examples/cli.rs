@@ -9,7 +9,7 @@
 //!
 //! cargo run -p license-client --example cli -- --state ~/.demo check           # or check-now
 //! cargo run -p license-client --example cli -- --state ~/.demo fetch-lease
-//! cargo run -p license-client --example cli -- --state ~/.demo request         # prints a code, also as a QR code
+//! cargo run -p license-client --example cli -- --state ~/.demo request         # a code, also as a QR code
 //! cargo run -p license-client --example cli -- --state ~/.demo add-file < lease.txt
 //! cargo run -p license-client --example cli -- --state ~/.demo return-lease
 //! cargo run -p license-client --example cli -- --state ~/.demo fetch-revocations

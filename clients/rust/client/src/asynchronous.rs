@@ -13,8 +13,8 @@ impl Client {
         self.run_async(Self::check).await
     }
 
-    /// Runs any call in a thread of its own, as in `client.run_async(|client| client.devices()).await`. It works in
-    /// every async runtime. If the future is dropped, a call that has begun runs to its end.
+    /// Runs any call in a thread of its own, as in `client.run_async(|client| client.devices()).await`. It
+    /// works in every async runtime. If the future is dropped, a call that has begun runs to its end.
     pub async fn run_async<T: Send + 'static>(
         &self,
         call: impl Fn(&Self) -> T + Clone + Send + 'static,

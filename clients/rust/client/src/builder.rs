@@ -62,8 +62,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the public keys that the software is built with. With keys, only an answer with a proof counts. Without
-    /// keys, every answer over TLS counts, and leases are refused.
+    /// Sets the public keys that the software is built with. With keys, only an answer with a proof counts.
+    /// Without keys, every answer over TLS counts, and leases are refused.
     pub fn public_keys(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.keys = keys.into_iter().collect();
         self
@@ -75,8 +75,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the text that identifies this device, instead of a digest of the machine id of the system. Request codes
-    /// need one of at most 64 bytes.
+    /// Sets the text that identifies this device, instead of a digest of the machine id of the system.
+    /// Request codes need one of at most 64 bytes.
     pub fn device_id(mut self, id: &str) -> Self {
         self.device_id = Some(id.trim().to_owned());
         self
@@ -94,27 +94,29 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many seconds the software runs on after a check that was due and got no answer: 7 days by default.
+    /// Sets how many seconds the software runs on after a check that was due and got no answer: 7 days by
+    /// default.
     pub fn grace(mut self, seconds: u32) -> Self {
         self.grace = Some(seconds);
         self
     }
 
-    /// Sets the file that keeps the state between runs. Its folder is created. Without a file, the client forgets all
-    /// answers when it is dropped.
+    /// Sets the file that keeps the state between runs. Its folder is created. Without a file, the client
+    /// forgets all answers when it is dropped.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
         self
     }
 
-    /// Sets how long a question to the server takes at most: 3 seconds by default. A later answer is no answer.
+    /// Sets how long a question to the server takes at most: 3 seconds by default. A later answer is no
+    /// answer.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Trusts only the certificates in this PEM text, instead of those of the system. Use it if the server has a
-    /// certificate authority of its own.
+    /// Trusts only the certificates in this PEM text, instead of those of the system. Use it if the server
+    /// has a certificate authority of its own.
     pub fn root_certificates(mut self, pem: &str) -> Self {
         self.roots = Some(pem.to_owned());
         self
@@ -129,8 +131,8 @@ impl ClientBuilder {
     /// Builds the client. It neither asks the server nor reads the state.
     ///
     /// # Errors
-    /// Returns an error if the address is no `https://` URL, the product is missing, the certificates are no PEM, or the
-    /// machine has no id.
+    /// Returns an error if the address is no `https://` URL, the product is missing, the certificates are no
+    /// PEM, or the machine has no id.
     pub fn build(self) -> Result<Client, Error> {
         if self.product.is_empty() {
             return Err(Error::NoProduct);
@@ -180,7 +182,8 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns the machine id of the system as a digest with the product, so that two vendors cannot compare their devices.
+/// Returns the machine id of the system as a digest with the product, so that two vendors cannot compare
+/// their devices.
 fn machine_fingerprint(product: &str) -> Result<String, Error> {
     let id = machine_uid::get().map_err(|_| Error::NoDeviceId)?;
     if id.trim().is_empty() {

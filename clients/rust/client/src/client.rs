@@ -17,8 +17,8 @@ use crate::state_store::{Save, StateStore};
 
 /// Licenses software: asks the server, keeps its answers, and decides whether the software may run.
 ///
-/// Its calls block until the deadline at the latest. [`Client::check_async`] and [`Client::run_async`] do not. Clones
-/// share one state.
+/// Its calls block until the deadline at the latest. [`Client::check_async`] and [`Client::run_async`] do
+/// not. Clones share one state.
 #[derive(Clone)]
 pub struct Client(pub(crate) std::sync::Arc<Inner>);
 
@@ -39,8 +39,8 @@ pub(crate) struct Inner {
 impl Client {
     /// Decides whether the software may run. Call it at start-up.
     ///
-    /// It asks the server only if a check is due, or if the software may not run by what the client knows. It does not
-    /// ask again in a time that the server has set by `Retry-After`.
+    /// It asks the server only if a check is due, or if the software may not run by what the client knows. It
+    /// does not ask again in a time that the server has set by `Retry-After`.
     #[must_use]
     pub fn check(&self) -> Check {
         let inner = &*self.0;
@@ -169,8 +169,8 @@ pub(crate) fn to_bytes(body: Map<String, Value>) -> Vec<u8> {
     Value::Object(body).to_string().into_bytes()
 }
 
-/// Returns whether to ask the server. Software that may not run asks at every check, because its user may have just
-/// paid.
+/// Returns whether to ask the server. Software that may not run asks at every check, because its user may
+/// have just paid.
 fn is_due(decision: &Decision, pause: Option<Pause>) -> bool {
     let is_allowed = decision.outcome.is_allowed();
     if let Some(pause) = pause

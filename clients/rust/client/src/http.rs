@@ -56,7 +56,8 @@ impl Http {
         Ok(Self { agent: config.build().new_agent(), base, deadline, clock })
     }
 
-    /// Posts a JSON body. Returns `None` if no answer came within the deadline, or if its body is longer than `limit`.
+    /// Posts a JSON body. Returns `None` if no answer came within the deadline, or if its body is longer than
+    /// `limit`.
     pub(crate) fn post(&self, path: &str, body: &[u8], limit: usize) -> Option<Reply> {
         let request = self
             .agent
@@ -130,8 +131,8 @@ fn unix_seconds(date: &str) -> Option<i64> {
     i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
-/// Returns the address without a slash at its end, and whether it is this machine. The license key is sent there, so the
-/// connection must be encrypted.
+/// Returns the address without a slash at its end, and whether it is this machine. The license key is sent
+/// there, so the connection must be encrypted.
 fn check_server(server: &str) -> Result<(String, bool), Error> {
     let uri: Uri = server.trim().parse().map_err(|_| Error::InvalidServer("it is no URL"))?;
     let authority = uri.authority().ok_or(Error::InvalidServer("it has no host"))?;

@@ -21,13 +21,15 @@ impl Client {
         self.change(|stored| Ok(stored.state.add_file(text, now, &inner.policy)?))
     }
 
-    /// Begins a request for a license file, for a machine without a network. Only the file that answers the last
-    /// request is accepted.
+    /// Begins a request for a license file, for a machine without a network. Only the file that answers the
+    /// last request is accepted.
     ///
-    /// The code contains the license key: show it to the user, and keep it out of logs and arguments of programs.
+    /// The code contains the license key: show it to the user, and keep it out of logs and arguments of
+    /// programs.
     ///
     /// # Errors
-    /// Returns [`Error::NoKey`] without a license key, and [`Error::NotAccepted`] if a part does not fit into a code.
+    /// Returns [`Error::NoKey`] without a license key, and [`Error::NotAccepted`] if a part does not fit into
+    /// a code.
     pub fn begin_request(&self) -> Result<RequestCode, Error> {
         let key = self.0.license_key.as_ref().ok_or(Error::NoKey)?;
         let nonce = fresh_nonce()?;
@@ -42,8 +44,8 @@ impl Client {
     /// Fetches a lease from the server, for this many days or for those of the plan.
     ///
     /// # Errors
-    /// Returns [`Error::Refused`] with the code of the server, [`Error::NoAnswer`] if there was no answer, and
-    /// [`Error::NotAccepted`] if the lease cannot be used.
+    /// Returns [`Error::Refused`] with the code of the server, [`Error::NoAnswer`] if there was no answer,
+    /// and [`Error::NotAccepted`] if the lease cannot be used.
     pub fn fetch_lease(&self, days: Option<u32>) -> Result<Lease, Error> {
         let mut body = self.key_body()?;
         body.insert("product".to_owned(), json!(self.0.product));
@@ -55,8 +57,8 @@ impl Client {
         self.add_license_file(file)
     }
 
-    /// Hands back the lease, and returns the code that proves it. The software may not run by it from here on. Send the
-    /// code with [`Client::send_release`], or let the user carry it to a machine with a network.
+    /// Hands back the lease, and returns the code that proves it. The software may not run by it from here
+    /// on. Send the code with [`Client::send_release`], or let the user carry it to a machine with a network.
     ///
     /// # Errors
     /// Returns [`Error::NotAccepted`] if there is no lease.
@@ -68,19 +70,21 @@ impl Client {
     /// Tells the server that a lease was handed back.
     ///
     /// # Errors
-    /// Returns [`Error::Refused`] with the code of the server, and [`Error::NoAnswer`] if there was no answer: send the
-    /// code again.
+    /// Returns [`Error::Refused`] with the code of the server, and [`Error::NoAnswer`] if there was no
+    /// answer: send the code again.
     pub fn send_release(&self, code: &ReleaseCode) -> Result<(), Error> {
         let mut body = Map::new();
         body.insert("release".to_owned(), json!(code.to_text()));
         self.call("/api/v1/leases/release", body, limits::ANSWER_BYTES).map(drop)
     }
 
-    /// Fetches the list of revoked leases. Software that checks online needs no list: each check has the same effect.
+    /// Fetches the list of revoked leases. Software that checks online needs no list: each check has the same
+    /// effect.
     ///
     /// # Errors
-    /// Returns [`Error::Refused`] with the code of the server, [`Error::NoAnswer`] if there was no answer, and
-    /// [`Error::NotAccepted`] if the list is not signed by a trusted key, or older than the one that is known.
+    /// Returns [`Error::Refused`] with the code of the server, [`Error::NoAnswer`] if there was no answer,
+    /// and [`Error::NotAccepted`] if the list is not signed by a trusted key, or older than the one that is
+    /// known.
     pub fn fetch_revocations(&self) -> Result<(), Error> {
         // The name of a product needs no percent-encoding.
         let path = format!("/api/v1/revocations?product={}", self.0.product);

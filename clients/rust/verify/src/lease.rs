@@ -11,7 +11,8 @@ use crate::nonce::Nonce;
 use crate::time::{MAX_BEHIND, TOLERANCE, optional_seconds, seconds};
 use crate::token::{self, TokenType};
 
-/// Seconds by which `iat` and `nbf` of a lease are before the time of its issue, for machines whose clock is behind.
+/// Seconds by which `iat` and `nbf` of a lease are before the time of its issue, for machines whose clock is
+/// behind.
 pub const LEASE_BACKDATE: i64 = 60;
 
 /// The claims of a verified lease. All times are Unix seconds.

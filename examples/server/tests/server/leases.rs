@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use license_client::{Client, PublicKey};
 use serde_json::{Value, json};
@@ -107,6 +108,42 @@ fn air_gapped_device_is_licensed_and_returned_by_codes() {
         assert!(returned.status.success() && notes.contains("the slot of the device is free"), "{notes}");
     }
     assert_eq!(used(), 0);
+}
+
+#[test]
+fn leases_verify_throughout_a_rotation_of_the_signing_key() {
+    const DEVICES: usize = 24;
+    let folder = tempdir().unwrap();
+    let mut vendor = Vendor::start(folder.path(), &json!({ "offline_days": 7, "max_devices": null }));
+    // Software that was built before the next key was made.
+    let active = command(folder.path()).args(["signing-key", "export"]).output().unwrap();
+    let active: Value = serde_json::from_slice(&active.stdout).unwrap();
+    vendor.public_keys = vec![PublicKey::parse(active["x"].as_str().unwrap()).unwrap()];
+    let (vendor, folder) = (&vendor, folder.path());
+    let issued = AtomicUsize::new(0);
+    let fetch = |device: usize| {
+        let state = folder.join(format!("state {device}"));
+        let software = vendor.software(&vendor.server.url, &state, &format!("device {device}"));
+        let lease = software.fetch_lease(None).map_err(|error| format!("device {device}: {error}"))?;
+        issued.fetch_add(1, Ordering::SeqCst);
+        assert!(vendor.software(NO_SERVER, &state, &format!("device {device}")).check().is_allowed());
+        Ok::<_, String>(lease)
+    };
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = (0..4)
+            .map(|task| scope.spawn(move || (task..DEVICES).step_by(4).map(fetch).collect::<Vec<_>>()))
+            .collect();
+        while issued.load(Ordering::SeqCst) < DEVICES / 3 {
+            std::thread::yield_now();
+        }
+        assert!(command(folder).args(["signing-key", "rotate"]).status().unwrap().success());
+        for lease in tasks.into_iter().flat_map(|task| task.join().unwrap()) {
+            lease.unwrap();
+        }
+    });
+    let path = format!("/api/v1/licenses/{}", vendor.id);
+    let license = vendor.server.call("GET", &path, Some(vendor.server.token()), None).1;
+    assert_eq!(license["devices_used"], DEVICES);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn printed_commands_work_as_pasted() {
     for (args, plan) in [(&[][..], "starter"), (&["--plans", plans], "solo")] {
         let folder = tempdir().unwrap();
         let server = Server::start_with(folder.path(), args, &[]);
-        let commands = server.startup_message.lines().filter(|line| line.starts_with("  ")).skip(5);
+        let commands = server.startup_message.lines().filter(|line| line.starts_with("  ")).skip(6);
         let commands = commands.fold(String::new(), |text, line| text + line + "\n");
         let output = std::process::Command::new("sh").args(["-eu", "-c", &commands]).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();

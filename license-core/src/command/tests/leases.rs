@@ -248,6 +248,34 @@ fn returned_slot_is_free_at_the_end_unless_trusted() {
 }
 
 #[test]
+fn trusted_return_ends_the_hold_of_the_domain_unless_others_hold_it() {
+    let lease_at = |fingerprint| Command::Lease(request(claim(Some("a.example"), Some(fingerprint))));
+    let deactivate = Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domain("a.example"))));
+    let mut stored = Stored::new(offline_plan().trust_release(true));
+    stored.code(&lease_at("a")).unwrap();
+    let first = stored.newest_lease().id;
+    stored.code(&lease_at("b")).unwrap();
+    stored.code(&Command::ReturnLease(first)).unwrap();
+    assert_eq!(stored.code(&deactivate), Err(DenialCode::ActivationHeld), "by the lease of the other device");
+    let second = stored.newest_lease().id;
+    stored.code(&Command::ReturnLease(second)).unwrap();
+    assert_eq!(stored.code(&deactivate), Ok(()));
+}
+
+#[test]
+fn command_of_a_replaced_key_is_denied() {
+    let mut stored = Stored::new(offline_plan());
+    let digest = stored.record.license().key_digest;
+    stored.context = stored.context.clone().of_key(digest);
+    stored.code(&lease("a")).unwrap();
+    stored.context = stored.context.clone().of_key(KeyDigest::from_bytes([9; 32]));
+    for command in [lease("b"), online("c"), Command::Suspend] {
+        assert_eq!(stored.code(&command), Err(DenialCode::LicenseKeyReplaced));
+    }
+    assert_eq!(stored.record.license().devices_used, 1);
+}
+
+#[test]
 fn vendor_does_not_wait_and_revokes_the_leases() {
     for command in [
         |held: &Activation| Command::Release(held.id.clone()),
@@ -321,4 +349,62 @@ fn signed_claims_are_accepted_by_clients() {
     assert_eq!(verified.lic_exp, Some(seconds + 30 * 86_400));
     assert_eq!(verified.upd_until, Some(seconds + 20 * 86_400));
     assert_eq!(verified.dom.as_deref(), Some("shop.example.com"));
+}
+
+#[test]
+fn shorter_lease_does_not_shorten_the_hold() {
+    let mut stored = Stored::new(offline_plan().max_domains(2));
+    let claim = claim(Some("a.com"), Some("a"));
+    stored.code(&Command::Lease(request(claim.clone()))).unwrap();
+    let until = Some(now() + TimeDelta::days(7) + TimeDelta::minutes(5));
+    stored.code(&Command::Lease(NewLease { days: Some(1), ..request(claim) })).unwrap();
+    assert_eq!(stored.newest_lease().accepted_until(), now() + TimeDelta::days(1) + TimeDelta::minutes(5));
+    assert_eq!(stored.activation("a").held_until, until, "the first lease is in use");
+    assert_eq!(stored.activation("a.com").held_until, until);
+    assert_eq!(stored.record.license().leased_until, until);
+}
+
+/// A store may find a slot that was held since it looked.
+#[test]
+fn held_slot_of_a_view_is_not_freed() {
+    let mut stored = Stored::new(offline_plan().idle_days(1));
+    stored.code(&lease("a")).unwrap();
+    let held = stored.activation("a");
+    stored.after(TimeDelta::days(3));
+    let mut view = stored.record.view(&Command::ReleaseIdle, &stored.context);
+    view.eviction_candidates = vec![EvictionCandidate { activation: held.clone(), seen_at: now() }];
+    let idle = decide(view, &Command::ReleaseIdle, &stored.context);
+    assert_eq!(idle.outcome, CommandOutcome::Denied(Denial::ActivationNotFound));
+    let mut view = stored.record.view(&Command::ReleaseReturned, &stored.context);
+    view.activations = vec![Activation { is_returned: true, ..held }];
+    let returned = decide(view, &Command::ReleaseReturned, &stored.context);
+    assert_eq!(returned.outcome, CommandOutcome::Denied(Denial::ActivationNotFound));
+}
+
+/// A holder of the key cannot take them, so a rotation need not free them.
+#[test]
+fn rotation_with_release_keeps_registered_domains() {
+    let mut stored = Stored::new(offline_plan().domain_policy(DomainPolicy::RegisteredOnly));
+    let domain = vec![DomainName::parse_registered("shop.com").unwrap()];
+    stored.code(&Command::Change(LicensePatch { domains: Some(domain), ..Default::default() })).unwrap();
+    stored.code(&Command::Lease(request(claim(Some("shop.com"), Some("a"))))).unwrap();
+    stored.code(&rotate(true)).unwrap();
+    let names: Vec<_> = stored.record.activations().map(|one| one.activation.binding.value()).collect();
+    assert_eq!(names, ["shop.com"]);
+    assert_eq!((stored.record.license().domains_used, stored.record.license().devices_used), (1, 0));
+    assert_eq!(stored.newest_lease().ended, Some((LeaseEnd::Revoked, now())));
+}
+
+/// A lease can be denied after its slot was taken. Then the denial has the license without the slot.
+#[test]
+fn denied_lease_shows_the_license_before_it() {
+    let mut stored = Stored::new(offline_plan().offline_slots(1));
+    stored.code(&lease("a")).unwrap();
+    let view = stored.record.view(&lease("b"), &stored.context);
+    let Decision { outcome, changes } = decide(view, &lease("b"), &stored.context);
+    let CommandOutcome::NotActivated(denied) = outcome else { panic!("{outcome:?}") };
+    let shown = denied.license().map(|license| (license.devices_used, license.version));
+    let version = stored.record.license().version;
+    assert_eq!((denied.code(), shown), (DenialCode::OfflineLimitReached, Some((1, version))));
+    assert!(changes.is_none(), "{changes:?}");
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
 use super::TransferService;
@@ -10,16 +11,16 @@ use crate::catalog::PlanCatalog;
 use crate::debug::partial_debug;
 use crate::error::ServiceError;
 use crate::key::ImportedKeyFormats;
-use crate::license::{ActivationId, Counters, License, LicenseId};
+use crate::license::{ActivationId, Counters, Lease, LeaseId, License, LicenseId};
 use crate::store::TransferSnapshot;
 use crate::transfer::line::{
-    ClearKey, LicenseLine, TrialKeyLine, activation_line, export_line, key_format_line, license_line,
-    plan_lines, product_line, rollup_line, to_hex, trial_claim_line, trial_key_line,
+    ClearKey, LicenseLine, TrialKeyLine, activation_line, export_line, key_format_line, lease_line,
+    license_line, plan_lines, product_line, rollup_line, to_hex, trial_claim_line, trial_key_line,
 };
 use crate::trial::{TrialClaim, TrialDigest, TrialKey};
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
-/// Licenses, activations or rollups per read.
+/// Items per read.
 const READ: u32 = 500;
 
 /// How an export writes license keys.
@@ -59,9 +60,13 @@ pub struct Exporter<'a> {
     last_claim: Option<TrialDigest>,
     /// Whether the lines of trial keys were written or are in `head`.
     has_trial_keys: bool,
-    /// The license whose activations follow.
+    /// The license whose activations and leases follow.
     of: Option<LicenseId>,
     written: u64,
+    leases: Read<Lease>,
+    last_lease: Option<(LicenseId, LeaseId)>,
+    /// Leases that are over at this time are left out.
+    now: DateTime<Utc>,
 }
 
 partial_debug!(Exporter<'_> { keys, written });
@@ -113,6 +118,9 @@ impl<'a> Exporter<'a> {
             has_trial_keys: false,
             of: None,
             written: 0,
+            leases: Read::new(),
+            last_lease: None,
+            now: service.context.now(),
         }
     }
 
@@ -124,19 +132,8 @@ impl<'a> Exporter<'a> {
         if let Some(line) = self.head.pop_front() {
             return Ok(Some(Zeroizing::new(line)));
         }
-        if let Some(of) = &self.of {
-            if self.activations.wants_more() {
-                let after = self.last_activation.as_ref().map(|(license, id)| (license, id));
-                let activations = self.snapshot.activations(after, READ).await?;
-                self.activations.add(activations);
-            }
-            if self.activations.items.front().is_some_and(|(license, _)| license == of)
-                && let Some((license, activation)) = self.activations.items.pop_front()
-            {
-                let line = activation_line(&license, &activation);
-                self.last_activation = Some((license, activation.activation.id));
-                return Ok(Some(Zeroizing::new(line)));
-            }
+        if let Some(line) = self.next_part().await? {
+            return Ok(Some(Zeroizing::new(line)));
         }
         if self.licenses.wants_more() {
             let licenses = self.snapshot.licenses(self.of.as_ref(), READ).await?;
@@ -156,6 +153,36 @@ impl<'a> Exporter<'a> {
             ExportKeys::Clear => line.key = Some(ClearKey::of(&key)),
         }
         Ok(Some(license_line(&line)))
+    }
+
+    /// Returns the next line of the license that was written last.
+    async fn next_part(&mut self) -> Result<Option<String>, ServiceError> {
+        let Some(of) = &self.of else { return Ok(None) };
+        if self.activations.wants_more() {
+            let after = self.last_activation.as_ref().map(|(license, id)| (license, id));
+            let activations = self.snapshot.activations(after, READ).await?;
+            self.activations.add(activations);
+        }
+        if self.activations.items.front().is_some_and(|(license, _)| license == of)
+            && let Some((license, activation)) = self.activations.items.pop_front()
+        {
+            let line = activation_line(&license, &activation);
+            self.last_activation = Some((license, activation.activation.id));
+            return Ok(Some(line));
+        }
+        if self.leases.wants_more() {
+            let after = self.last_lease.as_ref().map(|(license, id)| (license, id));
+            let leases = self.snapshot.leases(after, self.now, READ).await?;
+            self.leases.add(leases);
+        }
+        if self.leases.items.front().is_some_and(|lease| lease.license_id == *of)
+            && let Some(lease) = self.leases.items.pop_front()
+        {
+            let line = lease_line(&lease);
+            self.last_lease = Some((lease.license_id, lease.id));
+            return Ok(Some(line));
+        }
+        Ok(None)
     }
 
     /// Returns the next rollup line. Rollups follow the licenses.

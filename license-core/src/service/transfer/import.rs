@@ -12,9 +12,9 @@ use crate::catalog_command::CatalogCommand;
 use crate::debug::partial_debug;
 use crate::error::ServiceError;
 use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest};
-use crate::license::{ExternalId, LicenseId};
+use crate::license::{ExternalId, Lease, LicenseId};
 use crate::limits;
-use crate::transfer::line::{ActivationLine, Line, is_of_activation};
+use crate::transfer::line::{ActivationLine, Line, is_of_part};
 use crate::transfer::{ImportLineError, ImportNote, LicenseLine};
 use crate::trial::TrialDigest;
 use crate::usage::{RollupKey, UsageSum};
@@ -28,14 +28,14 @@ mod trial_claims;
 
 /// Licenses per commit.
 const BATCH: usize = 1_000;
-/// Activations per commit, unless one license has more.
+/// Activations and leases per commit, unless one license has more.
 const BATCH_ACTIVATIONS: usize = 20_000;
 /// Reported errors of keys in no known format. An undeclared format makes every line invalid.
 const REPORTED_UNREADABLE_KEYS: u64 = 10;
 /// An import in progress. Pass all lines or rows in order, then call [`finish`](Self::finish).
 ///
-/// A license is imported with all its activations or not at all. Memory grows by about 200 bytes per
-/// license, since the ids and keys of earlier lines are remembered to detect duplicates.
+/// A license is imported with all its activations and leases or not at all. Memory grows by about 200 bytes
+/// per license, since the ids and keys of earlier lines are remembered to detect duplicates.
 pub struct Importer<'a> {
     service: &'a TransferService,
     keys: KeyReader,
@@ -68,9 +68,25 @@ enum CurrentLicense {
         number: u64,
         line: Box<LicenseLine>,
         activations: Vec<(u64, ActivationLine)>,
+        leases: Vec<(u64, Lease)>,
     },
-    /// Rejected, together with its following activation lines.
+    /// Rejected, together with its following lines of activations and leases.
     Rejected,
+}
+
+/// A line of the license before it.
+enum Part {
+    Activation(ActivationLine),
+    Lease(Lease),
+}
+
+impl Part {
+    fn license(&self) -> &LicenseId {
+        match self {
+            Self::Activation(activation) => &activation.license,
+            Self::Lease(lease) => &lease.license_id,
+        }
+    }
 }
 
 /// The reason why a license is not imported.
@@ -166,11 +182,15 @@ impl<'a> Importer<'a> {
             Ok(Line::TrialClaim(claim)) => self.trial_claim(claim).await,
             Ok(Line::License(license)) => self.license(number, Ok(license)).await,
             Ok(Line::Activation(activation)) => {
-                self.activation(number, activation);
+                self.part(number, Part::Activation(activation));
                 Ok(())
             }
-            // A license without one of its activations would be incomplete, so all of it is rejected.
-            Err(fault) if is_of_activation(line) => {
+            Ok(Line::Lease(lease)) => {
+                self.part(number, Part::Lease(*lease));
+                Ok(())
+            }
+            // A license without one of its parts would be incomplete, so all of it is rejected.
+            Err(fault) if is_of_part(line) => {
                 if !matches!(self.current, CurrentLicense::Rejected) {
                     self.reject(number, fault);
                     self.current = CurrentLicense::Rejected;
@@ -201,7 +221,10 @@ impl<'a> Importer<'a> {
         self.close().await?;
         self.provide_plans().await?;
         match line {
-            Ok(line) => self.current = CurrentLicense::License { number, line, activations: Vec::new() },
+            Ok(line) => {
+                self.current =
+                    CurrentLicense::License { number, line, activations: Vec::new(), leases: Vec::new() }
+            }
             Err(fault) => {
                 self.reject(number, fault);
                 self.current = CurrentLicense::Rejected;
@@ -210,23 +233,26 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    fn activation(&mut self, number: u64, line: ActivationLine) {
+    fn part(&mut self, number: u64, part: Part) {
         let fault = match &mut self.current {
             CurrentLicense::Rejected => return,
-            CurrentLicense::License { line: license, activations, .. }
-                if license.id.as_ref() == Some(&line.license) =>
+            CurrentLicense::License { line, activations, leases, .. }
+                if line.id.as_ref() == Some(part.license()) =>
             {
-                if activations.len() < limits::IMPORT_ACTIVATIONS {
-                    activations.push((number, line));
+                if activations.len() + leases.len() < limits::IMPORT_ACTIVATIONS {
+                    match part {
+                        Part::Activation(activation) => activations.push((number, activation)),
+                        Part::Lease(lease) => leases.push((number, lease)),
+                    }
                     return;
                 }
                 self.current = CurrentLicense::Rejected;
                 ImportLineError::too_many_activations()
             }
-            // A stray activation does not affect the license before it.
+            // A stray line does not affect the license before it.
             CurrentLicense::License { .. } | CurrentLicense::None => {
-                let why = "an activation must follow the line of its license or another of its activations";
-                ImportLineError::value("license", &line.license.as_str().into(), why)
+                let why = "it must follow the line of its license, or an activation or lease of it";
+                ImportLineError::value("license", &part.license().as_str().into(), why)
             }
         };
         self.reject(number, fault);
@@ -239,14 +265,14 @@ impl<'a> Importer<'a> {
 
     /// Validates the license whose lines are complete.
     async fn close(&mut self) -> Result<(), ServiceError> {
-        let CurrentLicense::License { number, line, activations } =
+        let CurrentLicense::License { number, line, activations, leases } =
             std::mem::replace(&mut self.current, CurrentLicense::None)
         else {
             return Ok(());
         };
-        match self.validate(number, *line, activations) {
+        match self.validate(number, *line, activations, leases) {
             Ok((license, notes)) => {
-                self.batch_activations += license.activations.len();
+                self.batch_activations += license.activations.len() + license.leases.len();
                 self.batch.push(Collected { number, license, notes });
                 if self.batch.len() >= BATCH || self.batch_activations >= BATCH_ACTIVATIONS {
                     self.write_batch().await?;

@@ -8,7 +8,7 @@ use super::WebhookService;
 use crate::clock::CLOCK_TOLERANCE;
 use crate::error::ServiceError;
 use crate::event::Event;
-use crate::store::{LeaseRequest, LeasedDelivery};
+use crate::store::{DeliveryLeaseRequest, LeasedDelivery};
 use crate::webhook::{
     Attempt, AttemptResult, Delivery, Endpoint, LeaseToken, MAX_LEASE, Settled, Settlement, WebhookSecret,
 };
@@ -53,7 +53,7 @@ impl WebhookService {
         let token = self.context.sources.with_rng(|rng| LeaseToken::generate(rng))?;
         let latest_retry = now + self.context.webhook_schedule.longest_pause() + CLOCK_TOLERANCE;
         let lease_until = now + lease.min(MAX_LEASE);
-        let request = LeaseRequest { now, lease_until, latest_retry, token, limit, per_endpoint };
+        let request = DeliveryLeaseRequest { now, lease_until, latest_retry, token, limit, per_endpoint };
         let leased = self.store.lease_deliveries(&request).await?;
         let masked = self.context.masked_key();
         let mut deliveries = Vec::with_capacity(leased.deliveries.len());

@@ -68,6 +68,8 @@ pub struct LicenseLine {
     pub(crate) term: Option<TermLine>,
     #[serde(default, deserialize_with = "given")]
     pub(crate) updates_until: Option<Expiry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) leased_until: Option<Time>,
 }
 
 /// The start of a term.
@@ -164,7 +166,7 @@ impl LicenseLine {
             blocks,
             plan_version,
             overrides: _,
-            leased_until: _,
+            leased_until,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -197,6 +199,7 @@ impl LicenseLine {
             anchor_day,
             term: Some(term.into()),
             updates_until: Some(updates_until.map_or(Expiry::Never, Expiry::At)),
+            leased_until: leased_until.map(Time),
         }
     }
 

@@ -11,9 +11,10 @@ use crate::domain::DomainName;
 use crate::key::{LicenseKey, SealedKey};
 use crate::license::{
     ActivationId, ActivationKind, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, Label,
-    LicenseId, LicenseState, Reason,
+    LeaseEnd, LeaseId, LicenseId, LicenseState, Reason,
 };
 use crate::limits;
+use crate::signing::SigningKeyId;
 use crate::usage::{Country, Day, ValidationOutcome};
 
 /// A time in RFC 3339.
@@ -135,4 +136,7 @@ json_texts! {
     ValidationOutcome:
         |text: &str| ValidationOutcome::from_stored(text).ok_or("it must be VALID or the code of a denial"),
         as_str;
+    LeaseId: LeaseId::parse, as_str;
+    LeaseEnd: |text: &str| LeaseEnd::parse(text).ok_or("it must be revoked or returned"), as_str;
+    SigningKeyId: SigningKeyId::parse, as_str;
 }

@@ -104,6 +104,7 @@ fn context(expected_version: Option<u64>) -> CommandContext {
         plans: plans().into(),
         now: start(),
         expected_version,
+        expected_key: None,
         by: None,
         idempotency: None,
         reason: None,

@@ -1,7 +1,7 @@
 //! Which tokens are served from memory, and when they are not.
 
 use chrono::TimeDelta;
-use license_core::access::{Principal, Scope, TokenName};
+use license_core::access::{Principal, Scope, TokenKind, TokenName};
 use license_core::clock::ManualClock;
 
 use super::*;
@@ -51,6 +51,7 @@ impl TestCache {
             last_used_at: None,
             expires_at: None,
             revoked_at: None,
+            kind: TokenKind::Api,
         };
         self.create(&token).await;
         token
@@ -225,6 +226,55 @@ async fn last_use_is_written_once_a_minute() {
     tested.find(&unused, at(51)).await.expect("found");
     tested.cache.flush_uses().await.expect("written");
     assert_eq!(tested.cache.get_token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
+}
+
+/// Neither the TTL nor a use that is not written yet ends a session early, and an idle one ends on time.
+#[tokio::test]
+async fn session_in_use_is_not_idle() {
+    let tested = TestCache::with(CacheOptions { ttl: Duration::from_hours(24), ..CacheOptions::default() });
+    let parent = tested.make(1).await;
+    let opener = SessionOpener::Token(parent.id.clone());
+    let (id, digest) = (TokenId::parse("tok_2").expect("an id"), TokenDigest::from_bytes([2; 32]));
+    let new = NewSession { id, digest, opener, request_id: None, address: None, at: at(0) };
+    let session = tested.cache.open_session(&new).await.expect("open").expect("the token is active");
+    tokio::task::yield_now().await;
+    for minute in [0, 30, 59, 89, 148] {
+        let state = tested.find(&session, at(minute * 60)).await.expect("found");
+        assert_eq!(state, Some(TokenState::Active), "minute {minute}");
+    }
+    let idle = 148 + 60;
+    assert_eq!(tested.find(&session, at(idle * 60)).await.expect("found"), Some(TokenState::Expired));
+    assert_eq!(tested.find(&session, at(idle * 60 + 1)).await.expect("found"), Some(TokenState::Expired));
+}
+
+#[tokio::test]
+async fn session_of_revoked_token_is_rejected_once_acknowledged() {
+    let tested = TestCache::new();
+    let parent = tested.make(1).await;
+    let (id, by, digest) =
+        (TokenId::parse("tok_2").expect("an id"), tested.by.clone(), TokenDigest::from_bytes([2; 32]));
+    let new = NewLink { id, digest, parent: parent.id.clone(), by, at: at(0) };
+    tested.stop_listening();
+    assert_eq!(tested.find_digest(&digest, at(0)).await.expect("asked"), None);
+    let link = tested.cache.create_link(&new).await.expect("create").expect("the token is active");
+    assert_eq!(tested.find(&link, at(0)).await.expect("found"), Some(TokenState::Active));
+    let (id, digest) = (TokenId::parse("tok_3").expect("an id"), TokenDigest::from_bytes([3; 32]));
+    let opener = SessionOpener::Link(link.digest);
+    let new = NewSession { id, digest, opener, request_id: None, address: None, at: at(0) };
+    assert_eq!(tested.find_digest(&digest, at(0)).await.expect("asked"), None);
+    let session = tested.cache.open_session(&new).await.expect("open").expect("the link is unused");
+    assert_eq!(tested.find(&link, at(0)).await.expect("found"), Some(TokenState::Revoked));
+    assert_eq!(tested.find(&session, at(0)).await.expect("found"), Some(TokenState::Active));
+    let (id, digest) = (TokenId::parse("tok_4").expect("an id"), TokenDigest::from_bytes([4; 32]));
+    let opener = SessionOpener::Token(parent.id.clone());
+    let new = NewSession { id, digest, opener, request_id: None, address: None, at: at(0) };
+    let other = tested.cache.open_session(&new).await.expect("open").expect("the token is active");
+    assert_eq!(tested.find(&other, at(0)).await.expect("found"), Some(TokenState::Active));
+    tested.cache.revoke_token(&other.id, &tested.by, at(1)).await.expect("revoke");
+    assert_eq!(tested.find(&other, at(1)).await.expect("found"), Some(TokenState::Revoked), "ended alone");
+    assert_eq!(tested.find(&session, at(1)).await.expect("found"), Some(TokenState::Active));
+    tested.cache.revoke_token(&parent.id, &tested.by, at(1)).await.expect("revoke");
+    assert_eq!(tested.find(&session, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }
 
 #[tokio::test]

@@ -131,8 +131,8 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
     }
 }
 
-/// The reason of a bulk job goes with the customer of one of its licenses, also from the audit. It goes with the
-/// licenses of an old job too, because no erasure would find it then.
+/// The reason of a bulk job goes with the customer of one of its licenses, also from the audit. It goes with
+/// the licenses of an old job too, because no erasure would find it then.
 pub async fn reasons_of_jobs_are_erased(Handles { store, other, .. }: &Handles) {
     let Some(jobs) = &store.bulk_jobs else { return };
     let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
@@ -198,7 +198,7 @@ pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Hand
     assign_all(store).await;
     let token = LeaseToken::from_bytes([1; 16]);
     let (now, lease_until, latest_retry) = (at(1_000), at(1_060), at(9_000));
-    let request = LeaseRequest { now, lease_until, latest_retry, token, limit: 9, per_endpoint: 9 };
+    let request = DeliveryLeaseRequest { now, lease_until, latest_retry, token, limit: 9, per_endpoint: 9 };
     for LeasedDelivery { delivery, .. } in ok!(webhooks.lease_deliveries(&request)).deliveries {
         let result = AttemptResult::Answered { status: 200, retry_after: None, body: "got it".to_owned() };
         let settlement = Settlement {

@@ -37,7 +37,7 @@ pub async fn lease_is_stored_with_its_hold(Handles { store, other, .. }: &Handle
 /// A lease by a key that is not active changes nothing. A key that signed a lease is kept until its end.
 pub async fn lease_needs_the_active_signing_key(Handles { store, other, .. }: &Handles) {
     start(store).await;
-    let license = issue(store, &spec("offline")).await;
+    let license = issue(store, &spec("offline_long")).await;
     for key in [2, 9] {
         let denied = ask(store, &license.id, &lease_of(claim(None, Some("a")), key)).await;
         assert_eq!(denied, Err(DenialCode::SigningKeyInactive), "key {key}");

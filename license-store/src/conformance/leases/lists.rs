@@ -65,6 +65,53 @@ pub async fn leases_are_listed_in_pages(Handles { store, other, .. }: &Handles) 
     assert_error!(other.leases().list_leases(&unknown, &page).await, NotFound);
 }
 
+/// Leases that software may still accept are listed with the latest end first, all or only those that ended.
+pub async fn outstanding_leases_are_listed_by_end(Handles { store, other, .. }: &Handles) {
+    start(store).await;
+    let [license, elsewhere] = [issue(store, &spec("offline")).await, issue(store, &spec("offline")).await];
+    let outstanding = async |which: &OutstandingLeases, now, limit| {
+        let leases = ok!(other.leases().outstanding_leases(&license.id, which, now, limit));
+        leases.into_iter().map(|lease| lease.id).collect::<Vec<_>>()
+    };
+    assert_eq!(outstanding(&OutstandingLeases::All, at(60), 9).await, []);
+    let later = at(60) + TimeDelta::hours(1);
+    for (name, now) in [("a", at(60)), ("b", later), ("a", at(60))] {
+        ask_at(store, &license.id, &lease(name), now).await.expect("a lease");
+    }
+    ask(store, &elsewhere.id, &lease("a")).await.expect("a lease");
+    let ids: Vec<_> = leases_of(store, &license.id).await.into_iter().map(|lease| lease.id).collect();
+    let by_end = [1, 0, 2].map(|n: usize| ids[n].clone());
+    assert_eq!(
+        outstanding(&OutstandingLeases::All, at(60), 9).await,
+        by_end,
+        "leases with one end are in the order of their issue"
+    );
+    assert_eq!(outstanding(&OutstandingLeases::All, at(60), 2).await, by_end[..2], "at most two");
+    assert_eq!(outstanding(&OutstandingLeases::Ended, at(60), 9).await, [], "none has ended");
+    let devices = detail(store, &license.id).await.devices;
+    let device_of =
+        |name: &str| devices.iter().find(|held| held.binding.value() == name).expect("a device").id.clone();
+    let of_device = OutstandingLeases::OfDevice(device_of("a"));
+    assert_eq!(outstanding(&of_device, at(60), 9).await, by_end[1..], "of the device");
+    assert_eq!(outstanding(&of_device, at(60), 1).await, by_end[1..2], "at most one of the device");
+    let device = device_of("b");
+    ask(store, &license.id, &Command::Release(device)).await.expect("held");
+    assert_eq!(outstanding(&OutstandingLeases::Ended, at(60), 9).await, by_end[..1], "revoked");
+    ask(store, &license.id, &Command::ReturnLease(ids[0].clone())).await.expect("open");
+    assert_eq!(outstanding(&OutstandingLeases::Ended, at(60), 9).await, by_end, "handed back");
+    assert_eq!(outstanding(&OutstandingLeases::Ended, at(60), 2).await, by_end[..2], "at most two of those");
+    assert_eq!(
+        outstanding(&OutstandingLeases::All, end_of_hold(), 9).await,
+        by_end[..1],
+        "the others are over"
+    );
+    assert_eq!(
+        outstanding(&OutstandingLeases::Ended, end_of_hold() + TimeDelta::hours(1), 9).await,
+        [],
+        "all are over"
+    );
+}
+
 /// A lease is kept until no software accepts it, and for a day after its issue.
 pub async fn old_leases_are_pruned(Handles { store, other, .. }: &Handles) {
     start(store).await;

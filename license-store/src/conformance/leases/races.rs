@@ -8,8 +8,8 @@ use super::fixture::{
 use crate::conformance::licenses::slots::{CALLERS, ROUNDS};
 use crate::conformance::prelude::*;
 
-/// Devices that hold a slot or a lease that software accepts never exceed the limit, though callers hand leases
-/// back and free their slots. No slot is lost either.
+/// Devices that hold a slot or a lease that software accepts never exceed the limit, though callers hand
+/// leases back and free their slots. No slot is lost either.
 pub async fn leases_and_devices_never_exceed_the_limit(Handles { both: handles, .. }: &Handles) {
     start(&handles[0]).await;
     for _ in 0..ROUNDS {
@@ -94,7 +94,7 @@ pub async fn rotation_recovers_from_a_hostile_holder(Handles { both: handles, ..
 /// Signing keys that are replaced while leases are issued are kept until the last of these leases ends.
 pub async fn signing_keys_outlive_their_leases(Handles { both: handles, .. }: &Handles) {
     start(&handles[0]).await;
-    let ids = Arc::new(issue_many(&handles[0], "offline", 8).await);
+    let ids = Arc::new(issue_many(&handles[0], "offline_long", 8).await);
     race(handles, 9, |task, store| {
         let ids = Arc::clone(&ids);
         async move {

@@ -55,6 +55,7 @@ pub async fn import_keeps_external_ids_unique(Handles { store, other, .. }: &Han
         id_given: true,
         key_given: true,
         trial_claims: Vec::new(),
+        leases: Vec::new(),
     };
     let licenses = vec![incoming("sub_1"), incoming("sub_2"), incoming("sub_2"), incoming("sub_3")];
     let second = licenses[1].license.id.clone();

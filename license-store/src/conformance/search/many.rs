@@ -6,8 +6,8 @@ use crate::conformance::prelude::*;
 /// Licenses of most filters: more than a search counts.
 const MANY: u64 = limits::SEARCH_COUNT + 40;
 
-/// Imports many licenses of the plan "open". Those with the numbers of `rare` have the plan "small". Returns all
-/// ids, oldest first; `None` if the store cannot import.
+/// Imports many licenses of the plan "open". Those with the numbers of `rare` have the plan "small". Returns
+/// all ids, oldest first; `None` if the store cannot import.
 async fn import_many(store: &Handle, rare: &[u64]) -> Option<Vec<LicenseId>> {
     let transfer = store.transfer.as_ref()?;
     let mut ids = Vec::new();
@@ -33,6 +33,7 @@ async fn import_many(store: &Handle, rare: &[u64]) -> Option<Vec<LicenseId>> {
                 id_given: true,
                 key_given: true,
                 trial_claims,
+                leases: Vec::new(),
             }
         });
         let batch = ImportBatch { licenses: licenses.collect(), at: at(100), by: None };

@@ -47,6 +47,7 @@ async fn import_ranges(store: &Handle) -> Option<Vec<(i64, LicenseId)>> {
             id_given: true,
             key_given: true,
             trial_claims: Vec::new(),
+            leases: Vec::new(),
         }
     });
     let batch = ImportBatch { licenses: licenses.collect(), at: at(100), by: None };

@@ -13,6 +13,7 @@ fn token(number: u8) -> ApiToken {
         last_used_at: None,
         expires_at: Some(at(100)),
         revoked_at: None,
+        kind: TokenKind::Api,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Imported licenses and snapshots that the cases use.
 
+use license_core::signing::SigningKeyId;
+
 use crate::conformance::prelude::*;
 
-/// Builds an imported license with a domain and a device, 7 events and 5 counted validations.
+/// Builds an imported license with a domain, a device and its leases, 7 events and 5 counted validations.
 pub(super) fn incoming() -> ImportedLicense {
     let grant = Grant::new("seats", 5).expect("a grant").until(at(86_400)).expect("a time in range");
     let mut license = new_license(&LicenseSpec { grants: vec![grant], ..spec("small") }).license;
@@ -33,6 +35,20 @@ pub(super) fn incoming() -> ImportedLicense {
     (license.domains_used, license.devices_used) = (1, 1);
     license.activated_at = Some(at(3));
     license.leased_until = Some(at(700_000));
+    let lease = |number: u64, ended| Lease {
+        id: LeaseId::parse(&format!("lease_{}_{number:010}", &license.id.as_str()["lic_".len()..]))
+            .expect("an id"),
+        license_id: license.id.clone(),
+        device: activations[1].activation.id.clone(),
+        domain: (number == 6).then(|| activations[0].activation.id.clone()),
+        issued_at: at(6),
+        expires_at: DateTime::from_timestamp(at(600_000).timestamp(), 0).expect("a time"),
+        signing_key: SigningKeyId::parse("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k").expect("an id"),
+        claims: json!({ "fp": "größe \u{1} \"1\"" }).to_string(),
+        is_renewal: number == 7,
+        ended,
+    };
+    let leases = vec![lease(6, Some((LeaseEnd::Returned, at(8)))), lease(7, None)];
     let counters = Counters { validation_count: 5, last_validated_at: Some(at(9)), as_of: None };
     let trial_claims = Vec::new();
     ImportedLicense {
@@ -43,6 +59,7 @@ pub(super) fn incoming() -> ImportedLicense {
         events: Vec::new(),
         id_given: true,
         key_given: true,
+        leases,
     }
 }
 
@@ -94,6 +111,14 @@ macro_rules! all_rows {
     }};
 }
 pub(super) use all_rows;
+
+/// Reads the leases of a snapshot that software may still accept at `now`, in pages.
+pub(super) async fn read_leases(store: &Handle, now: DateTime<Utc>, limit: u32) -> Vec<Lease> {
+    let mut snapshot = ok!(store.transfer().snapshot());
+    all_rows!(limit, |found| {
+        snapshot.leases(found.last().map(|lease: &Lease| (&lease.license_id, &lease.id)), now, limit)
+    })
+}
 
 /// Reads the licenses and activations of a snapshot, in pages.
 pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<LicenseWithCounters>, Vec<BoundTo>) {

@@ -1,6 +1,6 @@
 //! Cases for `import` and `dry_run`.
 
-use super::fixture::{batch, import, incoming, read_all, shown};
+use super::fixture::{batch, import, incoming, read_all, read_leases, shown};
 use crate::conformance::audit::entries::entries;
 use crate::conformance::prelude::*;
 
@@ -19,6 +19,8 @@ pub async fn imported_license_is_stored_unchanged(Handles { store, other, .. }: 
     full.license.term = LicenseTerm { starts: TermStart::FirstUse, started_at: Some(at(5)) };
     full.license.updates_until = Some(at(99));
     bare.activations.clear();
+    bare.leases.clear();
+    bare.license.leased_until = None;
     (bare.license.domains_used, bare.license.devices_used) = (0, 0);
     (bare.license.expires_at, bare.license.activated_at, bare.license.last_event) = (None, None, 0);
     bare.license.anchor_day = None;
@@ -40,6 +42,10 @@ pub async fn imported_license_is_stored_unchanged(Handles { store, other, .. }: 
     assert_eq!(licenses, [given(&full), given(&bare)]);
     let bound = full.activations.iter().map(|one| (full.license.id.clone(), one.clone()));
     assert_eq!(activations, bound.collect::<Vec<_>>());
+    assert_eq!(read_leases(other, at(100), 100).await, full.leases);
+    for lease in &full.leases {
+        assert_eq!(ok!(other.leases().find_lease(&lease.id)).as_ref(), Some(lease));
+    }
 }
 
 /// An imported license has free slots and counters like any other, and its events continue after the last

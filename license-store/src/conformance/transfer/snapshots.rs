@@ -1,6 +1,6 @@
 //! Cases for snapshots and settings.
 
-use super::fixture::{import, incoming, read_all};
+use super::fixture::{import, incoming, read_all, read_leases};
 use super::rollups::{batch_of, rollup, rollups};
 use crate::conformance::prelude::*;
 
@@ -15,10 +15,12 @@ pub async fn snapshot_is_ordered(Handles { store, .. }: &Handles) {
         .iter()
         .flat_map(|one| one.activations.iter().map(|activation| (one.license.id.clone(), activation.clone())))
         .collect();
+    let leases: Vec<_> = licenses.iter().flat_map(|one| one.leases.clone()).collect();
     for limit in [1, 3, 7, 1_000] {
         let (found, activations) = read_all(store, limit).await;
         assert_eq!(found, expected, "licenses in pages of {limit}");
         assert_eq!(activations, bound, "activations in pages of {limit}");
+        assert_eq!(read_leases(store, at(100), limit).await, leases, "leases in pages of {limit}");
     }
 }
 
@@ -55,6 +57,22 @@ pub async fn snapshot_rollups_are_ordered(Handles { store, .. }: &Handles) {
     for limit in [1, 4, 1_000] {
         assert_eq!(rollups(store, limit).await, all, "in pages of {limit}");
     }
+}
+
+/// A snapshot has the leases that software may still accept, and no later one.
+pub async fn snapshot_has_leases_that_are_not_over(Handles { store, other, .. }: &Handles) {
+    let (long, mut short) = (incoming(), incoming());
+    short.leases.iter_mut().for_each(|lease| lease.expires_at -= TimeDelta::seconds(10));
+    import(store, [long.clone(), short.clone()]).await;
+    let mut snapshot = ok!(store.transfer().snapshot());
+    assert_eq!(ok!(snapshot.leases(None, at(100), 1)), long.leases[..1]);
+    import(other, [incoming()]).await;
+    let last = long.leases[0].accepted_until() - TimeDelta::microseconds(1);
+    assert_eq!(ok!(snapshot.leases(None, at(100), 9)), [long.leases.clone(), short.leases].concat());
+    assert_eq!(ok!(snapshot.leases(None, last, 9)), long.leases, "the others are over");
+    let after = (&long.license.id, &long.leases[0].id);
+    assert_eq!(ok!(snapshot.leases(Some(after), last, 9)), long.leases[1..]);
+    assert_eq!(ok!(snapshot.leases(None, long.leases[0].accepted_until(), 9)), []);
 }
 
 /// Settings with a prefix are listed by name.

@@ -93,7 +93,7 @@ pub async fn gone_endpoint_is_disabled_with_event(Handles { store, .. }: &Handle
     issue(store, &spec("small")).await;
     issue(store, &spec("small")).await;
     assign_all(store).await;
-    let taken = lease(store, &LeaseRequest { limit: 1, ..request(90, TOKEN) }).await;
+    let taken = lease(store, &DeliveryLeaseRequest { limit: 1, ..request(90, TOKEN) }).await;
     assert_eq!(settle(store, &taken[0], (91, TOKEN, 410)).await, Settled::Failed);
     let state = ok!(store.webhooks().get_endpoint(&gone.id)).expect("the endpoint").state;
     assert_eq!(state, EndpointState::Disabled { since: at(91), reason: DisabledReason::Gone });

@@ -9,12 +9,12 @@ pub(super) const TOKEN: LeaseToken = LeaseToken::from_bytes([1; 16]);
 const OTHER: LeaseToken = LeaseToken::from_bytes([2; 16]);
 const DAY: i64 = 86_400;
 
-pub(super) fn request(seconds: i64, token: LeaseToken) -> LeaseRequest {
+pub(super) fn request(seconds: i64, token: LeaseToken) -> DeliveryLeaseRequest {
     let (now, lease_until, latest_retry) = (at(seconds), at(seconds + 30), at(seconds + DAY));
-    LeaseRequest { now, lease_until, latest_retry, token, limit: 100, per_endpoint: 100 }
+    DeliveryLeaseRequest { now, lease_until, latest_retry, token, limit: 100, per_endpoint: 100 }
 }
 
-pub(super) async fn lease(store: &Handle, request: &LeaseRequest) -> Vec<LeasedDelivery> {
+pub(super) async fn lease(store: &Handle, request: &DeliveryLeaseRequest) -> Vec<LeasedDelivery> {
     ok!(store.webhooks().lease_deliveries(request)).deliveries
 }
 
@@ -94,7 +94,7 @@ pub async fn racing_leases_get_each_delivery_once(Handles { both: handles, .. }:
         async move {
             let mut taken = Vec::new();
             loop {
-                let new = lease(&store, &LeaseRequest { limit: 3, ..request(90, own) }).await;
+                let new = lease(&store, &DeliveryLeaseRequest { limit: 3, ..request(90, own) }).await;
                 let end = new.is_empty() || taken.len() > 60;
                 taken.extend(new.into_iter().map(|taken| (taken.endpoint.id, taken.delivery.event_id)));
                 if end {
@@ -143,17 +143,18 @@ pub async fn endpoints_get_equal_shares(Handles { store, .. }: &Handles) {
         with_events(store, 2).await;
     }
     assign_all(store).await;
-    let some = LeaseRequest { limit: 4, per_endpoint: 5, ..request(90, TOKEN) };
+    let some = DeliveryLeaseRequest { limit: 4, per_endpoint: 5, ..request(90, TOKEN) };
     let taken = lease(store, &some).await;
     let of = |taken: &[LeasedDelivery], id| taken.iter().filter(|taken| taken.endpoint.id == id).count();
     assert_eq!((of(&taken, busy.id.clone()), of(&taken, quiet.id.clone())), (2, 2), "equal shares of 4");
-    let more = lease(store, &LeaseRequest { limit: 100, ..some }).await;
+    let more = lease(store, &DeliveryLeaseRequest { limit: 100, ..some }).await;
     assert_eq!(of(&more, busy.id.clone()), 3, "at most five are leased");
     assert_eq!(of(&more, quiet.id.clone()), 1);
     let to_busy = taken.iter().find(|taken| taken.endpoint.id == busy.id).expect("two");
     settle(store, to_busy, (91, TOKEN, 200)).await;
-    assert_eq!(lease(store, &LeaseRequest { limit: 100, ..some }).await.len(), 1, "one was settled");
-    let lapsed = lease(store, &LeaseRequest { limit: 100, per_endpoint: 100, ..request(200, TOKEN) }).await;
+    assert_eq!(lease(store, &DeliveryLeaseRequest { limit: 100, ..some }).await.len(), 1, "one was settled");
+    let lapsed =
+        lease(store, &DeliveryLeaseRequest { limit: 100, per_endpoint: 100, ..request(200, TOKEN) }).await;
     assert_eq!(of(&lapsed, busy.id), 22, "all leases have ended");
 }
 
@@ -263,7 +264,7 @@ pub async fn first_attempts_and_retries_take_turns(Handles { store, .. }: &Handl
     }
     issue_many(store, "small", 6).await;
     assign_all(store).await;
-    let taken = lease(store, &LeaseRequest { limit: 5, ..request(95, TOKEN) }).await;
+    let taken = lease(store, &DeliveryLeaseRequest { limit: 5, ..request(95, TOKEN) }).await;
     let tries: Vec<_> = taken.iter().map(|one| one.delivery.tries).collect();
     assert_eq!(tries, [0, 1, 0, 1, 0]);
 }

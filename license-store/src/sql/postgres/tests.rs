@@ -41,12 +41,12 @@ async fn activations_of_large_license_are_looked_up_by_index() {
             plan_version, overrides)
             SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'default', 'p', 'a@b.c', 1, 0, 1,
             '{}', 1, 1, 0, 0, 1, 'issue', 1, 1, '[]' FROM generate_series(1, 20000) AS n;
-        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
-            SELECT 'lic_' || n, 'domain', 'some-name.example.com', 'act_' || n || '_2', 1, 1, 0, 0
+        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations, is_returned)
+            SELECT 'lic_' || n, 'domain', 'some-name.example.com', 'act_' || n || '_2', 1, 1, 0, 0, 0
             FROM generate_series(1, 20000) AS n;
         ANALYZE;
-        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
-            SELECT 'lic_5', CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END, 'd' || n, 'act_5_' || n, 1, n, 0, 0
+        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations, is_returned)
+            SELECT 'lic_5', CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END, 'd' || n, 'act_5_' || n, 1, n, 0, 0, 0
             FROM generate_series(10, 20000) AS n;
         UPDATE licenses SET domains_used = 9996, devices_used = 9995 WHERE id = 'lic_5'";
     connection.execute(fill).await.expect("rows");
@@ -83,8 +83,8 @@ async fn seen_activations_are_looked_up_by_index() {
             plan_version, overrides)
             SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'default', 'p', 'a@b.c', 0, 1, 1,
             '{}', 1, 1, 0, 0, 1, 'issue', 1, 1, '[]' FROM generate_series(1, 3000) AS n;
-        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
-            SELECT 'lic_' || n, 'device', 'x', 'act_' || n || '_2', 1, 1, 0, 0 FROM generate_series(1, 3000) AS n;
+        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations, is_returned)
+            SELECT 'lic_' || n, 'device', 'x', 'act_' || n || '_2', 1, 1, 0, 0, 0 FROM generate_series(1, 3000) AS n;
         ANALYZE";
     connection.execute(fill).await.expect("rows");
     let rows = |columns: &str| {

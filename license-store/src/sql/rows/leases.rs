@@ -2,10 +2,11 @@
 
 use license_core::license::{ActivationId, Lease, LeaseEnd, LeaseId, LeaseUsage};
 use license_core::signing::SigningKeyId;
+use serde_json::json;
 
 use super::reader::{Reader, micros};
 use crate::Result;
-use crate::sql::dialect::{SqlRow, Value};
+use crate::sql::dialect::SqlRow;
 
 impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn lease(&self) -> Result<Lease> {
@@ -39,7 +40,8 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 }
 
-pub(crate) fn lease_values(lease: &Lease) -> [Value<'_>; 11] {
+/// Returns the columns of a lease.
+pub(crate) fn lease_row(lease: &Lease) -> serde_json::Value {
     let Lease {
         id,
         license_id,
@@ -52,17 +54,17 @@ pub(crate) fn lease_values(lease: &Lease) -> [Value<'_>; 11] {
         is_renewal,
         ended,
     } = lease;
-    [
-        license_id.as_str().into(),
-        id.as_str().into(),
-        device.as_str().into(),
-        domain.as_ref().map(ActivationId::as_str).into(),
-        issued_at.timestamp_micros().into(),
-        expires_at.timestamp_micros().into(),
-        signing_key.as_str().into(),
-        claims.as_str().into(),
-        i64::from(*is_renewal).into(),
-        ended.map(|(end, _)| end.as_str()).into(),
-        micros(ended.map(|(_, at)| at)).into(),
-    ]
+    json!([
+        license_id.as_str(),
+        id.as_str(),
+        device.as_str(),
+        domain.as_ref().map(ActivationId::as_str),
+        issued_at.timestamp_micros(),
+        expires_at.timestamp_micros(),
+        signing_key.as_str(),
+        claims,
+        i64::from(*is_renewal),
+        ended.map(|(end, _)| end.as_str()),
+        micros(ended.map(|(_, at)| at)),
+    ])
 }

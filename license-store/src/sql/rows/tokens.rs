@@ -1,14 +1,14 @@
 //! Rows of API tokens.
 
-use license_core::access::{ApiToken, Scopes, TokenDigest, TokenId, TokenName};
+use license_core::access::{ApiToken, Scopes, TokenDigest, TokenId, TokenKind, TokenName};
 
 use super::reader::{Reader, micros};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
 /// The parameters of a token, in the order of the columns.
-pub(crate) fn token_values(token: &ApiToken) -> [Value<'_>; 8] {
-    let ApiToken { id, digest, name, scopes, created_at, last_used_at, expires_at, revoked_at } = token;
+pub(crate) fn token_values(token: &ApiToken) -> [Value<'_>; 10] {
+    let ApiToken { id, digest, name, scopes, created_at, last_used_at, expires_at, revoked_at, kind } = token;
     [
         id.as_str().into(),
         digest.as_bytes().as_slice().into(),
@@ -18,6 +18,8 @@ pub(crate) fn token_values(token: &ApiToken) -> [Value<'_>; 8] {
         micros(*last_used_at).into(),
         micros(*expires_at).into(),
         micros(*revoked_at).into(),
+        kind.as_str().into(),
+        kind.parent().map(TokenId::as_str).into(),
     ]
 }
 
@@ -32,6 +34,13 @@ impl<R: SqlRow> Reader<'_, R> {
             last_used_at: self.maybe_time("last_used_at")?,
             expires_at: self.maybe_time("expires_at")?,
             revoked_at: self.maybe_time("revoked_at")?,
+            kind: self.token_kind()?,
         })
+    }
+
+    fn token_kind(&self) -> Result<TokenKind> {
+        let (kind, parent) = (self.text("kind")?, self.maybe_parsed("parent_id", TokenId::parse)?);
+        let unknown = || self.corrupt("kind", format!("{kind:?} with this parent is no kind of token"));
+        TokenKind::from_stored(&kind, parent).ok_or_else(unknown)
     }
 }

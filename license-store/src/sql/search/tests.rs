@@ -28,8 +28,8 @@ fn day(number: i64) -> DateTime<Utc> {
 const MOST_MATCH_ACTIVATED: &str = "licenses_activated|Backward using licenses_pkey";
 const MOST_MATCH_LIMIT: &str = "by_limit|Backward using licenses_pkey";
 
-/// Writes licenses. The filters by equal values match few of them. Ten terms end and ten licenses are validated for the
-/// last time on each day.
+/// Writes licenses. The filters by equal values match few of them. Ten terms end and ten licenses are
+/// validated for the last time on each day.
 async fn fill<D: Dialect>(store: &SqlStore<D>) {
     let numbers =
         format!("WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {COUNT})");
@@ -52,8 +52,8 @@ async fn fill<D: Dialect>(store: &SqlStore<D>) {
             limit = one_of(60, "1", "0"),
         ),
         format!(
-            "INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations) \
-             {numbers} SELECT {id}, kind, 'one' || n || '.example', 'act_' || n || kind, 1, 1, 0, 0 \
+            "INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations, is_returned) \
+             {numbers} SELECT {id}, kind, 'one' || n || '.example', 'act_' || n || kind, 1, 1, 0, 0, 0 \
              FROM n CROSS JOIN (SELECT 'domain' AS kind UNION ALL SELECT 'device') AS kinds"
         ),
         format!("INSERT INTO license_metadata {numbers} SELECT 'order', 'A-' || (n % 100), {id} FROM n"),

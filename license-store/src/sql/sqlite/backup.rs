@@ -93,8 +93,8 @@ pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
 /// up.
 ///
 /// # Errors
-/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database or its log has
-/// data and `target` does not allow that, or a process has it open.
+/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database or its log
+/// has data and `target` does not allow that, or a process has it open.
 pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(), BackupError> {
     // A rename replaces a symbolic link, not its target.
     let database = &fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
@@ -130,7 +130,8 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
     published.and_then(|()| sync_name(database)).map_err(|error| BackupError::file(database, error))
 }
 
-/// Returns whether a secret opens the data keys of the backup in `file`. Without them, no license key can be read.
+/// Returns whether a secret opens the data keys of the backup in `file`. Without them, no license key can be
+/// read.
 ///
 /// # Errors
 /// Returns [`BackupError`] if `file` is not a backup of a license database.

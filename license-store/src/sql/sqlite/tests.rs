@@ -318,6 +318,7 @@ async fn import_updates_the_statistics_of_licenses() {
         id_given: true,
         key_given: true,
         trial_claims: Vec::new(),
+        leases: Vec::new(),
     };
     let batch = ImportBatch { licenses: vec![imported], at: START, by: None };
     store.import(&batch).await.expect("imported");

@@ -48,10 +48,12 @@ statements! {
             "SELECT {ACTIVATION} FROM activations \
              WHERE license_id = $1 AND kind = 'domain' AND {IS_WILDCARD} ORDER BY id"
         ),
-        /// The device of the lease `$2`.
+        /// The device of the lease `$2`, and the domains of all leases of that device.
         of_lease: format!(
-            "SELECT {ACTIVATION} FROM activations WHERE license_id = $1 AND kind = 'device' \
-             AND id = (SELECT device_id FROM leases WHERE license_id = $1 AND id = $2)"
+            "SELECT {ACTIVATION} FROM activations WHERE license_id = $1 AND kind IN ('domain', 'device') AND id IN \
+             (SELECT device_id FROM leases WHERE license_id = $1 AND id = $2 UNION SELECT domain_id FROM leases \
+             WHERE license_id = $1 AND domain_id IS NOT NULL \
+             AND device_id = (SELECT device_id FROM leases WHERE license_id = $1 AND id = $2)) ORDER BY id"
         ),
         /// Devices whose leases were handed back and are over at `$2`.
         returned: format!(

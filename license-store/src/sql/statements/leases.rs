@@ -1,14 +1,17 @@
 //! SQL on leases.
 
-/// The columns, in the order of [`lease_values`](crate::sql::rows::lease_values).
+/// The columns, in the order of [`lease_row`](crate::sql::rows::lease_row).
 const COLUMNS: &str = "license_id, id, device_id, domain_id, issued_at, expires_at, signing_key, claims, \
     is_renewal, ended_by, ended_at";
 
 statements! {
     /// Statements on the leases of the license `$1`, unless they say something else.
     LeaseStatements {
+        /// Inserts the leases of the rows `$1`.
         insert: format!(
-            "INSERT INTO leases ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            "INSERT INTO leases ({COLUMNS}) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, #4, #5, \
+             value ->> 6, value ->> 7, #8, value ->> 9, #10 FROM {}",
+            D::items(1)
         ),
         find: format!("SELECT {COLUMNS} FROM leases WHERE license_id = $1 AND id = $2"),
         list: format!(
@@ -35,6 +38,8 @@ statements! {
         outstanding: outstanding(""),
         /// As `outstanding`, of those that ended before their time.
         outstanding_ended: outstanding(" AND ended_by IS NOT NULL"),
+        /// As `outstanding`, of the device `$4`.
+        outstanding_of_device: outstanding(" AND device_id = $4"),
         /// Leases of the product `$1` that end after `$2`, and ended before their time or belong to a license
         /// that is not active.
         revoked:
@@ -53,11 +58,17 @@ statements! {
         prune:
             "DELETE FROM leases WHERE (license_id, id) IN (SELECT license_id, id FROM leases \
              WHERE expires_at <= $1 AND issued_at <= $2 ORDER BY expires_at LIMIT $3 + 0) RETURNING id",
+        /// Leases after the license `$1` and the id `$2` that end after `$3`, at most `$4`.
+        export: format!(
+            "SELECT {COLUMNS} FROM leases WHERE (license_id, id) > ($1, $2) AND expires_at > $3 \
+             ORDER BY license_id, id LIMIT $4 + 0"
+        ),
         /// Keeps the signing key `$1` until `$2`, if it is active.
         keep_key:
             "UPDATE signing_keys SET signed_until = $2 \
              WHERE id = $1 AND state = 'active' AND (signed_until IS NULL OR signed_until < $2)",
-        /// Locks the signing key `$1` if it is active and kept until `$2`, so that this stays so until the commit.
+        /// Locks the signing key `$1` if it is active and kept until `$2`, so that this stays so until the
+        /// commit.
         lock_key: format!(
             "SELECT id FROM signing_keys WHERE id = $1 AND state = 'active' AND signed_until >= $2{}",
             D::FOR_SHARE

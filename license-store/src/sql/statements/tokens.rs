@@ -7,15 +7,22 @@ use sqlx::SqlStr;
 use super::list_query::ListQuery;
 use crate::sql::dialect::Value;
 
-const TOKEN: &str = "id, digest, name, scopes, created_at, last_used_at, expires_at, revoked_at";
+const TOKEN: &str =
+    "id, digest, name, scopes, created_at, last_used_at, expires_at, revoked_at, kind, parent_id";
 
 statements! {
     TokenStatements {
         insert: format!(
-            "INSERT INTO tokens ({TOKEN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id"
+            "INSERT INTO tokens ({TOKEN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id"
         ),
         lock: format!("SELECT {TOKEN} FROM tokens WHERE id = $1{}", D::FOR_UPDATE),
         revoke: "UPDATE tokens SET revoked_at = $2 WHERE id = $1",
+        revoke_children: format!(
+            "UPDATE tokens SET revoked_at = $2 WHERE parent_id = $1 AND revoked_at IS NULL RETURNING {TOKEN}"
+        ),
+        prune_sessions:
+            "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE parent_id IS NOT NULL AND created_at < $1 \
+             ORDER BY created_at LIMIT $2 + 0) RETURNING id",
         find_by_digest: format!("SELECT {TOKEN} FROM tokens WHERE digest = $1"),
         get: format!("SELECT {TOKEN} FROM tokens WHERE id = $1"),
         record_uses: format!(

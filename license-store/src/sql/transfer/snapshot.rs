@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::license::{ActivationId, Counters, License, LicenseId};
+use chrono::{DateTime, Utc};
+use license_core::license::{ActivationId, Counters, Lease, LeaseId, License, LicenseId};
 use license_core::store::TransferSnapshot;
 use license_core::trial::{TrialClaim, TrialDigest};
 use license_core::usage::{ActivationDetail, Rollup, RollupKey};
 
+use crate::sql::leases::accepted_since;
 use crate::sql::prelude::*;
 
 /// A transaction that reads from one snapshot.
@@ -57,5 +59,17 @@ impl<D: Dialect> TransferSnapshot for SqlSnapshot<'_, D> {
         let values = values![after, i64::from(limit)];
         let found = self.database.fetch(&mut self.tx, &self.database.sql.trial_claims.list, values).await?;
         found.all("trial_claims", "", Reader::trial_claim)
+    }
+
+    async fn leases(
+        &mut self,
+        after: Option<(&LicenseId, &LeaseId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>> {
+        let (license, id) = after.map_or(("", ""), |(license, id)| (license.as_str(), id.as_str()));
+        let values = values![license, id, accepted_since(now), i64::from(limit)];
+        let found = self.database.fetch(&mut self.tx, &self.database.sql.leases.export, values).await?;
+        found.all("leases", "", Reader::lease)
     }
 }

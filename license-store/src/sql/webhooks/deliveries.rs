@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::event::EventId;
-use license_core::store::{ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed, take_turns};
+use license_core::store::{ChangeNotice, DeliveryLeaseRequest, LeasedDelivery, Replay, Replayed, take_turns};
 use license_core::webhook::{Delivery, Endpoint, EndpointId, LeaseToken, Settled, Settlement, settle};
 
 use super::lapsed_after;
@@ -39,7 +39,7 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Leases deliveries to the endpoints `due`, a JSON array of ids. Returns them, and how many were stuck.
     pub(super) async fn try_lease(
         &self,
-        request: &LeaseRequest,
+        request: &DeliveryLeaseRequest,
         due: &str,
     ) -> Result<(Vec<LeasedDelivery>, u32)> {
         let (now, sql) = (request.now.timestamp_micros(), &self.sql.webhooks);

@@ -358,7 +358,8 @@ fn hs256() -> String {
     format!("{signed}.{}", encode(&mac))
 }
 
-/// A token under the neutral point as key: R = neutral and S = 0 fit every text, unless weak keys are refused.
+/// A token under the neutral point as key: R = neutral and S = 0 fit every text, unless weak keys are
+/// refused.
 fn weak() -> String {
     let mut neutral = [0; 32];
     neutral[0] = 1;

@@ -3,7 +3,7 @@
 use super::options::ImportOptions;
 use super::{Importer, LineFault};
 use crate::error::ServiceError;
-use crate::license::{License, LicenseId};
+use crate::license::{Lease, License, LicenseId};
 use crate::transfer::line::ActivationLine;
 use crate::transfer::trial_claims::claims_of;
 use crate::transfer::validate_row::{Rules, validate_row};
@@ -20,12 +20,13 @@ pub(super) struct Collected {
 }
 
 impl Importer<'_> {
-    /// Builds the license of a line and of its activations.
+    /// Builds the license of a line, and of its activations and leases.
     pub(super) fn validate(
         &mut self,
         number: u64,
         line: LicenseLine,
         activations: Vec<(u64, ActivationLine)>,
+        leases: Vec<(u64, Lease)>,
     ) -> Result<(ImportedLicense, Vec<ImportNote>), LineFault> {
         let context = &self.service.context;
         let now = context.now();
@@ -61,7 +62,7 @@ impl Importer<'_> {
             return Err(ImportLineError::value("plan_version", &version.into(), why).into());
         }
         let rules = Rules { plans: &self.plans, now, over_limit, events };
-        let (mut license, notes) = validate_row((id, id_given), key, line, activations, &rules)
+        let (mut license, notes) = validate_row((id, id_given), key, line, activations, leases, &rules)
             .map_err(|(at, fault)| LineFault::Line(at, fault))?;
         let License { plan, plan_version, .. } = &license.license;
         if !self.is_export

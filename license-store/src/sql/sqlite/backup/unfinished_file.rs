@@ -55,8 +55,9 @@ impl Drop for UnfinishedFile {
     }
 }
 
-/// Returns the folders that killed backups to `file`, or restorations to it, have left beside it. The next backup
-/// or restoration removes them. It leaves those of running processes, and all if the file system has no locks.
+/// Returns the folders that killed backups to `file`, or restorations to it, have left beside it. The next
+/// backup or restoration removes them. It leaves those of running processes, and all if the file system has
+/// no locks.
 #[must_use]
 pub fn unfinished(file: &Path) -> Vec<PathBuf> {
     let Some(name) = file.file_name() else { return Vec::new() };

@@ -1,0 +1,51 @@
+//! The pages.
+
+pub(crate) mod actions;
+pub(crate) mod audit;
+pub(crate) mod blocks;
+pub(crate) mod customer;
+pub(crate) mod customers;
+pub(crate) mod delivery;
+pub(crate) mod edit;
+pub(crate) mod event;
+pub(crate) mod failure;
+pub(crate) mod grants;
+pub(crate) mod issue;
+pub(crate) mod key;
+pub(crate) mod leases;
+pub(crate) mod license;
+pub(crate) mod licenses;
+pub(crate) mod overview;
+pub(crate) mod plan;
+pub(crate) mod plan_edit;
+pub(crate) mod plans;
+pub(crate) mod rotate_key;
+pub(crate) mod search;
+pub(crate) mod sign_in;
+pub(crate) mod slots;
+pub(crate) mod theme;
+pub(crate) mod tokens;
+pub(crate) mod usage;
+pub(crate) mod webhook;
+pub(crate) mod webhooks;
+
+mod audit_row;
+mod choice;
+mod confirm;
+mod history;
+mod license_count;
+mod license_row;
+mod license_usage;
+mod notice;
+mod once;
+mod plan_field;
+mod secret;
+mod visible_key;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Sends the browser to another page after a form.
+pub(crate) fn see_other(target: String) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
+}

@@ -1,0 +1,93 @@
+//! The customer of a license: all its licenses, and its erasure.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use license_core::error::{Resource, ServiceError};
+use license_core::license::CustomerEmail;
+use license_core::limits;
+use license_core::store::{LicenseFilter, PageRequest};
+
+use super::confirm::{self, Confirm};
+use super::license::find;
+use super::license_row::LicenseRow;
+use super::see_other;
+use crate::console::{Console, Shared};
+use crate::failure::Failure;
+use crate::form::Form;
+use crate::page::{Page, Section, render};
+use crate::visit::SignedIn;
+
+/// The word that confirms an erasure.
+const CONFIRMATION: &str = "erase";
+
+#[derive(Template)]
+#[template(path = "customer.html")]
+struct CustomerPage {
+    page: Page,
+    id: String,
+    email: String,
+    name: String,
+    is_erased: bool,
+    rows: Vec<LicenseRow>,
+    has_more: bool,
+}
+
+pub(crate) async fn show(
+    State(console): State<Console>,
+    SignedIn(visit, _): SignedIn,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Failure> {
+    let (id, email) = customer_of(&console, &id).await?;
+    let customer = console.services.customers.get(&email).await?;
+    let filter = LicenseFilter { customer_email: Some(email.clone()), ..LicenseFilter::default() };
+    let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
+    let found = console.services.licenses.list(&filter, &page).await?;
+    render(&CustomerPage {
+        page: Page::new(&visit, email.as_str(), Section::Customers),
+        id,
+        email: email.as_str().to_owned(),
+        name: customer.name.map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        is_erased: email.is_pseudonym(),
+        rows: found.items.iter().map(|license| LicenseRow::new(&license.detail, visit.now)).collect(),
+        has_more: found.next.is_some(),
+    })
+}
+
+pub(crate) async fn ask_to_erase(
+    State(console): State<Console>,
+    SignedIn(visit, _): SignedIn,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Failure> {
+    let (id, email) = customer_of(&console, &id).await?;
+    let back = visit.url(&format!("/licenses/{id}/customer"));
+    Confirm {
+        page: Page::new(&visit, "Erase the customer", Section::Customers),
+        name: email.as_str(),
+        effect: "A pseudonym replaces the address in licenses, events and the audit. The name, the metadata of the \
+                 licenses and the labels of their slots are removed. The licenses go on. This cannot be undone.",
+        word: CONFIRMATION,
+        action: format!("{back}/erase"),
+        back,
+    }
+    .render()
+}
+
+pub(crate) async fn erase(
+    State(console): State<Console>,
+    SignedIn(visit, visitor): SignedIn,
+    Path(id): Path<String>,
+    form: Form,
+) -> Result<Response, Failure> {
+    confirm::check(&form, CONFIRMATION)?;
+    let (id, email) = customer_of(&console, &id).await?;
+    console.services.customers.erase(&email, &visitor.actor).await?;
+    Ok(see_other(visit.url(&format!("/licenses/{id}?done=erase"))))
+}
+
+/// Returns the id of the license and its customer.
+async fn customer_of(console: &Shared, id: &str) -> Result<(String, CustomerEmail), Failure> {
+    let license = find(console, id).await?.detail.license;
+    let email = license.customer_email.clone().ok_or(ServiceError::NotFound(Resource::Customer))?;
+    Ok((license.id.to_string(), email))
+}

@@ -1,0 +1,28 @@
+//! The console as a browser uses it: pages, forms, cookies and headers.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod console {
+    mod actions;
+    mod app;
+    mod browser;
+    mod customers;
+    mod edit;
+    mod grants;
+    mod headers;
+    mod issue;
+    mod leases;
+    mod license_page;
+    mod links;
+    mod lists;
+    mod mount;
+    mod own_auth;
+    mod plans;
+    mod scopes;
+    mod sessions;
+    mod sign_in;
+    mod tokens;
+    mod untrusted_text;
+    mod usage;
+    mod webhooks;
+}

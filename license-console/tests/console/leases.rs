@@ -1,0 +1,97 @@
+//! Leases for machines without a network.
+
+use license_core::LicenseSpec;
+use license_core::access::{Scope, Scopes};
+use license_core::catalog::Plan;
+use license_core::service::KeyedLicense;
+use license_core::store::PageRequest;
+use license_verify::{LicenseFile, Nonce, RequestCode};
+
+use super::app::{EMAIL, TestApp};
+
+async fn license(app: &TestApp) -> KeyedLicense {
+    app.services.catalog.create_plan(&Plan::new("offline").max_devices(2).offline_days(7)).await.unwrap();
+    let spec = LicenseSpec::new("offline", EMAIL.parse().unwrap());
+    app.services.licenses.issue(&spec, None).await.unwrap()
+}
+
+fn code(key: &str) -> String {
+    let nonce = Nonce::from_random(&[7; 16]).unwrap();
+    RequestCode::new("default", key, "air-gapped", nonce).unwrap().to_text()
+}
+
+/// Returns the text that a browser saves for an address with data.
+fn downloaded(page: &str) -> String {
+    let (_, address) = page.split_once("href=\"data:text/plain,").unwrap();
+    let address = address.split_once('"').unwrap().0;
+    assert!(!address.contains('+'), "{address}");
+    let form = format!("file={address}");
+    form_urlencoded::parse(form.as_bytes()).next().unwrap().1.into_owned()
+}
+
+#[tokio::test]
+async fn request_code_gets_a_license_file_and_a_qr_code() {
+    let app = TestApp::new().await;
+    let license = license(&app).await;
+    let id = license.detail.license.id.clone();
+    let mut browser = app.signed_in(Scope::LeasesWrite).await;
+    browser.get("/console/leases").await.assert_shows(200, "Request code");
+    let code = code(license.key.reveal());
+    let page = browser.post("/console/leases", &[("request", &code), ("days", "3")]).await;
+    page.assert_shows(200, "It ends on 9 March 2026, 14:00:00 UTC.");
+    page.assert_shows(200, "<path class=\"qr-dark\" d=\"M4 4h7v1h-7z");
+    assert!(!page.body.contains(license.key.reveal()) && !page.body.contains(&code));
+    assert!(!page.body.contains("/console/licenses/"), "the person may not read licenses");
+    let leases = app.services.leases.list(&id, &PageRequest::default()).await.unwrap().items;
+    assert_eq!(leases.len(), 1);
+    let file = LicenseFile::parse(&downloaded(&page.body)).unwrap();
+    let (_, text) = page.body.split_once("readonly>").unwrap();
+    assert_eq!(LicenseFile::parse(text.split_once("</textarea>").unwrap().0).unwrap(), file);
+
+    let page = browser.post("/console/leases", &[("request", &code), ("days", "30")]).await;
+    page.assert_shows(200, "The plan allows fewer days than you asked for.");
+}
+
+#[tokio::test]
+async fn page_of_a_license_lists_leases_and_warns_of_outstanding_ones() {
+    let app = TestApp::new().await;
+    let license = license(&app).await;
+    let id = license.detail.license.id.clone();
+    let both: Scopes = [Scope::LicensesRead, Scope::LeasesWrite].into_iter().collect();
+    let mut browser = app.signed_in(both).await;
+    let path = format!("/console/licenses/{id}");
+    browser.get(&path).await.assert_shows(200, "There is no lease.");
+    let code = code(license.key.reveal());
+    let issued = browser.post("/console/leases", &[("request", &code)]).await;
+    issued.assert_shows(200, &format!("href=\"{path}\""));
+    let lease = app.services.leases.list(&id, &PageRequest::default()).await.unwrap().items.remove(0);
+    let page = browser.get(&path).await;
+    page.assert_shows(200, lease.id.as_str());
+    assert!(!page.body.contains("id=\"outstanding\""), "the license is good");
+    app.services.licenses.suspend(&id).await.unwrap();
+    let page = browser.get(&path).await;
+    page.assert_shows(
+        200,
+        "Software without a network still accepts a lease, until 13 March 2026, 14:05:00 UTC",
+    );
+}
+
+#[tokio::test]
+async fn wrong_request_code_says_what_is_wrong() {
+    let app = TestApp::new().await;
+    let license = license(&app).await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let good = code(license.key.reveal());
+    let unknown = code(app.issue().await.key.reveal());
+    for (request, days, status, why) in [
+        ("", "", 422, "paste the whole code"),
+        ("LREQ1-nothing", "", 422, "the request code cannot be read"),
+        (good.as_str(), "0", 422, "Days: must be a whole number"),
+        (unknown.as_str(), "", 409, "The license does not allow this"),
+    ] {
+        let reply = browser.post("/console/leases", &[("request", request), ("days", days)]).await;
+        reply.assert_shows(status, why);
+    }
+    app.services.licenses.rotate_key(&license.detail.license.id, false, None).await.unwrap();
+    browser.post("/console/leases", &[("request", &good)]).await.assert_shows(404, "No license has this key");
+}

@@ -1,0 +1,43 @@
+//! Usage of all licenses.
+
+use license_core::access::{Scope, Scopes};
+use license_core::service::ValidateRequest;
+
+use super::app::TestApp;
+
+#[tokio::test]
+async fn usage_is_counted_by_day_and_value() {
+    let app = TestApp::new().await;
+    let license = app.issue().await;
+    let (id, key) = (license.detail.license.id.to_string(), license.key.reveal().to_owned());
+    for domain in ["shop.example.com", "shop.example.com", "other.example.com"] {
+        let request = ValidateRequest { domain: Some(domain), key: &key, ..ValidateRequest::default() };
+        app.services.validation.validate(&request).await.unwrap();
+    }
+    let mut browser = app.signed_in(Scope::UsageRead).await;
+    let page = browser.get("/console/usage").await;
+    for text in ["2 valid", "1 denied", "<span class=\"value\">1</span><span class=\"label\">Licenses in use"]
+    {
+        page.assert_shows(200, text);
+    }
+    page.assert_shows(200, &format!("<td class=\"mono\">{id}</td>"));
+    for (by, shown) in [
+        ("domain", "shop.example.com</bdi></td><td class=\"num\">2<"),
+        ("outcome", "DOMAIN_LIMIT_REACHED</bdi></td><td class=\"num\">1<"),
+        ("country", "unknown</bdi></td><td class=\"num\">3<"),
+        ("device", "By device"),
+    ] {
+        browser.get(&format!("/console/usage?by={by}&days=7")).await.assert_shows(200, shown);
+    }
+    let csv = browser.get("/console/usage.csv?days=7").await;
+    assert_eq!((csv.status, csv.header("content-disposition")), (200, "attachment; filename=\"usage.csv\""));
+    let rows: Vec<_> = csv.body.lines().collect();
+    assert_eq!((rows.len(), rows[0]), (8, "day,valid,denied"), "{rows:?}");
+    assert_eq!((rows[1], rows[7]), ("2026-02-28,0,0", "2026-03-06,2,1"));
+    for query in ["days=8", "days=x", "by=key"] {
+        browser.get(&format!("/console/usage?{query}")).await.assert_shows(422, "must be");
+    }
+    let both: Scopes = [Scope::UsageRead, Scope::LicensesRead].into_iter().collect();
+    let page = app.signed_in(both).await.get("/console/usage").await;
+    page.assert_shows(200, &format!("href=\"/console/licenses/{id}\""));
+}

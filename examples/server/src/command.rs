@@ -11,6 +11,7 @@ use crate::console::{self, LinkArgs};
 use crate::database::Database;
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
+use crate::migration::{self, MigrateArgs};
 use crate::secret_rotation::{self, SecretCommand};
 use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
@@ -51,6 +52,9 @@ pub(crate) enum ServerCommand {
     /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give
     /// --listen, --tls-cert and --console-origin as the server has them, before the command
     ConsoleLink(LinkArgs),
+    /// Migrates the database to the schema of this version, and ends; servers of the version before may be
+    /// running
+    Migrate(MigrateArgs),
 }
 
 impl ServerCommand {
@@ -70,6 +74,7 @@ impl ServerCommand {
             Self::ConsoleLink(args) => console::run(args, flags).await.map(|()| ExitCode::SUCCESS),
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
+            Self::Migrate(args) => migration::run(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,
             Self::Secret(command) => secret_rotation::run(command, &flags.database).await,
             Self::Config => {

@@ -14,7 +14,7 @@ use crate::given_secret::GivenSecret;
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
 use crate::settings::Settings;
-use clap::{Args, Parser, ValueEnum};
+use clap::{ArgAction, Args, Parser, ValueEnum};
 use license_core::catalog::PlanCatalog;
 use license_core::key::{KeyFormat, Secret};
 use license_core::license::Reminders;
@@ -128,6 +128,12 @@ pub(crate) struct DatabaseFlags {
     /// Create a new database although its secret exists; without this flag, a missing database is an error
     #[arg(long)]
     pub(crate) create: bool,
+
+    /// Whether a start creates the tables and migrates the schema of an earlier version. If off, run
+    /// license-server migrate before
+    #[arg(long, env = "LICENSE_MIGRATE", value_name = "on|off", value_parser = switch,
+        action = ArgAction::Set, default_value = "on")]
+    pub(crate) migrate: bool,
 
     /// PostgreSQL: maximum number of connections of this node, without three for lists and changes
     #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value = "10")]

@@ -19,6 +19,8 @@ mod clock;
 mod config_file;
 #[path = "server/console.rs"]
 mod console;
+#[path = "server/failover.rs"]
+mod failover;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]
@@ -34,6 +36,8 @@ mod leases;
 mod lifecycle;
 #[path = "server/limits.rs"]
 mod limits;
+#[path = "server/migration.rs"]
+mod migration;
 #[path = "server/network.rs"]
 mod network;
 #[path = "server/postgres.rs"]

@@ -2,13 +2,15 @@
 
 mod listener;
 mod options;
+mod servers;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::store::BoxError;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, Postgres as Driver};
+use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow, Postgres as Driver};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqlStr};
 
 use super::database::Pools;
@@ -18,6 +20,7 @@ use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::store::SqlStore;
 pub use options::PostgresOptions;
 use options::millis;
+use servers::{Failover, Servers};
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 
@@ -224,26 +227,37 @@ impl SqlStore<Postgres> {
     /// encryption and verifies the server. The tables are created in the first schema of the user's
     /// `search_path`.
     ///
+    /// The URL may name several servers, as `HOST:PORT,HOST:PORT`. The store uses the one that accepts writes,
+    /// and changes to another one after a failover. It accepts `target_session_attrs=read-write` and `primary`,
+    /// which mean the same.
+    ///
     /// # Errors
     /// Returns [`OpenError`] if the database cannot be opened. A database of a later version is not changed.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
-        let mut server = server(url)?;
-        let listen = self::server(options.listen_url.as_deref().unwrap_or(url))?;
+        let mut servers = Servers::parse(url)?;
+        if options.transaction_pooler {
+            servers = servers.map(|server| server.statement_cache_capacity(0));
+        }
+        let primary = servers.primary().await.map_err(open_error)?;
+        let failover = Arc::new(Failover::new(primary.clone()));
+        let before_acquire = Arc::clone(&failover);
         let mut pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
+            .before_acquire(move |connection, meta| {
+                let outdated = before_acquire.is_outdated(meta.age);
                 Box::pin(async move {
+                    if outdated {
+                        return Ok(false);
+                    }
                     if meta.idle_for > PING_AFTER {
                         connection.ping().await?;
                     }
                     Ok(true)
                 })
             });
-        if options.transaction_pooler {
-            server = server.statement_cache_capacity(0);
-        } else {
+        if !options.transaction_pooler {
             // Not as start-up parameters: poolers reject those that they do not know, in session mode too.
             // Statements without BEGIN take the isolation level of the session.
             let isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
@@ -254,26 +268,29 @@ impl SqlStore<Postgres> {
             });
         }
         let list_readers =
-            pool.clone().max_connections(options.list_connections).connect_lazy_with(server.clone());
-        let pool = pool.connect_with(server).await.map_err(open_error)?;
+            pool.clone().max_connections(options.list_connections).connect_lazy_with(primary.clone());
+        let pool = pool.connect_with(primary).await.map_err(open_error)?;
         let dialect = Postgres::new(options);
-        prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
-        let listener = listener::connect(&listen).await.map_err(open_error)?;
-        let feed = Feed::with_receiver(|changes| listener::run(listener, listen, changes));
+        prepare(&mut *pool.acquire().await.map_err(open_error)?, options).await?;
+        // The listener notices first that the server is gone. At a pooler, the pooler finds the primary.
+        let failover = (servers.are_several() && options.listen_url.is_none())
+            .then(|| (failover, vec![pool.clone(), list_readers.clone()]));
+        let servers = options.listen_url.as_deref().map_or(Ok(servers), Servers::parse)?;
+        let listener = listener::connect(&servers).await.map_err(open_error)?.0;
+        let feed = Feed::with_receiver(|changes| {
+            listener::run(listener, servers, changes, move |server| {
+                if let Some((failover, pools)) = &failover {
+                    failover.switch(server, pools);
+                }
+            })
+        });
         let pools = Pools { writer: pool.clone(), readers: pool, list_readers };
         Ok(Self::new(dialect, pools, feed))
     }
 }
 
-fn server(url: &str) -> Result<PgConnectOptions, OpenError> {
-    let server: PgConnectOptions = url.parse().map_err(open_error)?;
-    let named = server.get_application_name().is_some();
-    let server = if named { server } else { server.application_name(APPLICATION) };
-    // Poolers reject this start-up parameter, and no column is a float.
-    Ok(server.extra_float_digits(None))
-}
-
-async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(), OpenError> {
+async fn prepare(connection: &mut PgConnection, options: &PostgresOptions) -> Result<(), OpenError> {
+    let keep_prepared = !options.transaction_pooler;
     // A second node waits for the whole migration of the first, without a timeout.
     let begin =
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
@@ -292,7 +309,10 @@ async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(
         let error = format!("its encoding is {encoding}; create it with encoding UTF8");
         return Err(OpenError::Database(error.into()));
     }
-    migrate(&mut *tx, SCHEMAS).await?;
+    let has_schema = SqlStr::from_static("SELECT to_regclass('license_migrations') IS NOT NULL AS found");
+    let has_schema = fetch(&mut tx, has_schema, &[], keep_prepared).await.map_err(open_error)?;
+    let has_schema = has_schema[0].try_get("found").map_err(open_error)?;
+    migrate(&mut *tx, SCHEMAS, has_schema, options.migrate).await?;
     if !keep_prepared {
         tx.execute("DEALLOCATE ALL").await.map_err(open_error)?;
     }

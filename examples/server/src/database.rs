@@ -66,11 +66,15 @@ impl Database {
                 if let Some(url) = &flags.database_listen {
                     database_url::check("--database-listen", url)?;
                 }
+                if let Some(url) = &flags.read_replica {
+                    database_url::check("--read-replica", url)?;
+                }
                 let options = PostgresOptions {
                     max_connections: flags.database_connections.get().into(),
                     acquire_timeout: flags.database_timeout,
                     transaction_pooler: flags.database_pooler,
                     listen_url: flags.database_listen.clone(),
+                    read_replica: flags.read_replica.clone(),
                     ..PostgresOptions::default()
                 };
                 Ok(Self::Postgres(text.clone(), options))

@@ -31,6 +31,7 @@ pub(crate) fn parse_flags() -> Result<Flags, String> {
         database.database = url.read()?.unwrap_or_default();
     }
     database.database_listen = settings.secret("database-listen")?.read()?;
+    database.read_replica = settings.secret("read-replica")?.read()?;
     flags.settings = settings;
     Ok(flags)
 }

@@ -166,6 +166,14 @@ pub(crate) struct DatabaseFlags {
     #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN_FILE", value_name = "FILE")]
     database_listen_file: Option<PathBuf>,
 
+    /// PostgreSQL: URL of a streaming replica for usage reports and exports
+    #[arg(long, env = "LICENSE_READ_REPLICA", hide_env_values = true, value_name = "URL")]
+    pub(crate) read_replica: Option<String>,
+
+    /// File with the value of --read-replica
+    #[arg(long, env = "LICENSE_READ_REPLICA_FILE", value_name = "FILE")]
+    read_replica_file: Option<PathBuf>,
+
     /// File with the secret that seals the license keys: 64 hex digits. Without it, the file next to the SQLite
     /// database
     #[arg(long, global = true, env = "LICENSE_SECRET_FILE", value_name = "FILE")]

@@ -99,7 +99,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     database.check()?;
     let stop = stop_signal().map_err(text)?;
     let secret = secret::load(&database, &flags.database, flags.database.create)?;
-    let store = database.open(flags.database.migrate).await.inspect_err(|_| secret.discard())?;
+    let store = database.open(flags.database.migrate).await.inspect_err(|_| secret.discard(&database))?;
     drop(starting);
     database.warn_about_readable_files();
     let builder = Engine::builder(store, &secret.secret);

@@ -22,9 +22,12 @@ impl LoadedSecret {
         Self { secret, note, created: None }
     }
 
-    /// Removes the file if this start created it. Call it only if nothing was sealed with the secret.
-    pub(crate) fn discard(&self) {
-        if let Some(path) = &self.created {
+    /// Removes the file if this start created it, unless the database was begun: it needs its secret. Call it
+    /// only if nothing was sealed with the secret.
+    pub(crate) fn discard(&self, database: &Database) {
+        if let Some(path) = &self.created
+            && database.is_new()
+        {
             // If the file cannot be removed, the next start uses it.
             let _ = std::fs::remove_file(path);
         }

@@ -35,7 +35,7 @@ pub(crate) async fn with_services<T>(
         Err(OpenError::OlderSchema { found: 0, .. }) => target.open(true).await,
         opened => opened.map_err(|error| target.failed(&error)),
     };
-    let store = store.inspect_err(|_| secret.discard())?;
+    let store = store.inspect_err(|_| secret.discard(target))?;
     drop(starting);
     if is_new && !dry_run {
         note(&format!("{database}: new; secret: {}", secret.note));

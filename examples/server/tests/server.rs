@@ -44,6 +44,8 @@ mod network;
 mod postgres;
 #[path = "server/postgres_faults.rs"]
 mod postgres_faults;
+#[path = "server/read_replica.rs"]
+mod read_replica;
 #[path = "server/secret_rotation.rs"]
 mod secret_rotation;
 #[path = "server/secrets.rs"]

@@ -29,6 +29,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
 /// A connection that was idle for longer is pinged before use. A ping at each use would double the time of a
 /// read.
 const PING_AFTER: Duration = Duration::from_secs(1);
+/// How long a report waits for a connection to the replica, before it reads from the database itself.
+const REPLICA_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum pause between two reads of a snapshot, in PostgreSQL's syntax.
 const SNAPSHOT_IDLE: &str = "10min";
 /// Name of the connections in `pg_stat_activity`, unless the URL has one.
@@ -42,6 +44,8 @@ pub struct Postgres {
     begin_read: SqlStr,
     begin_list: SqlStr,
     transaction_pooler: bool,
+    /// If there are several servers.
+    failover: Option<Arc<Failover>>,
 }
 
 /// A store in a PostgreSQL database, version 13 or later: any number of nodes.
@@ -75,6 +79,7 @@ impl Postgres {
                 ),
             ),
             transaction_pooler: options.transaction_pooler,
+            failover: None,
         }
     }
 }
@@ -173,6 +178,12 @@ impl Dialect for Postgres {
         )
     }
 
+    // The commit time of the last transaction that was replayed; before the first one, that of the checkpoint
+    // from which the replica started.
+    const REPLAYED_AT: &'static str = "SELECT CASE WHEN pg_is_in_recovery() THEN CAST(EXTRACT(EPOCH FROM \
+        COALESCE(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))) \
+        * 1000000 AS BIGINT) END AS at";
+
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN", "QUERY PLAN");
 
     async fn fetch(
@@ -201,6 +212,13 @@ impl Dialect for Postgres {
     }
 
     async fn erased(&self) {}
+
+    async fn switched(&self) -> sqlx::Error {
+        match &self.failover {
+            Some(failover) => failover.switched().await,
+            None => std::future::pending().await,
+        }
+    }
 
     async fn close(&self) {}
 
@@ -240,7 +258,7 @@ impl SqlStore<Postgres> {
         }
         let primary = servers.primary().await.map_err(open_error)?;
         let failover = Arc::new(Failover::new(primary.clone()));
-        let before_acquire = Arc::clone(&failover);
+        let (before_acquire, after_release) = (Arc::clone(&failover), Arc::clone(&failover));
         let mut pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
@@ -256,6 +274,11 @@ impl SqlStore<Postgres> {
                     }
                     Ok(true)
                 })
+            })
+            .after_release(move |_, meta| {
+                // An error closes the connection at once; otherwise the pool waits for the answer to a ping.
+                let outdated = after_release.is_outdated(meta.age);
+                Box::pin(async move { if outdated { Err(servers::switched_error()) } else { Ok(true) } })
             });
         if !options.transaction_pooler {
             // Not as start-up parameters: poolers reject those that they do not know, in session mode too.
@@ -269,22 +292,27 @@ impl SqlStore<Postgres> {
         }
         let list_readers =
             pool.clone().max_connections(options.list_connections).connect_lazy_with(primary.clone());
+        let replica = options.read_replica.as_deref().map(Servers::parse).transpose()?.map(|replica| {
+            let pool = pool.clone().max_connections(options.list_connections);
+            pool.acquire_timeout(REPLICA_TIMEOUT).connect_lazy_with(replica.first())
+        });
         let pool = pool.connect_with(primary).await.map_err(open_error)?;
-        let dialect = Postgres::new(options);
+        let mut dialect = Postgres::new(options);
         prepare(&mut *pool.acquire().await.map_err(open_error)?, options).await?;
         // The listener notices first that the server is gone. At a pooler, the pooler finds the primary.
-        let failover = (servers.are_several() && options.listen_url.is_none())
-            .then(|| (failover, vec![pool.clone(), list_readers.clone()]));
+        dialect.failover = Some(failover).filter(|_| servers.are_several() && options.listen_url.is_none());
+        let failover = dialect.failover.clone();
+        let switched_pools = [pool.clone(), list_readers.clone()];
         let servers = options.listen_url.as_deref().map_or(Ok(servers), Servers::parse)?;
         let listener = listener::connect(&servers).await.map_err(open_error)?.0;
         let feed = Feed::with_receiver(|changes| {
             listener::run(listener, servers, changes, move |server| {
-                if let Some((failover, pools)) = &failover {
-                    failover.switch(server, pools);
+                if let Some(failover) = &failover {
+                    failover.switch(server, &switched_pools);
                 }
             })
         });
-        let pools = Pools { writer: pool.clone(), readers: pool, list_readers };
+        let pools = Pools { writer: pool.clone(), readers: pool, list_readers, replica };
         Ok(Self::new(dialect, pools, feed))
     }
 }

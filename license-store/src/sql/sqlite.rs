@@ -148,6 +148,9 @@ impl Dialect for Sqlite {
         format!("{each} CROSS JOIN {table} WHERE {condition}")
     }
 
+    // No replica.
+    const REPLAYED_AT: &'static str = "SELECT NULL AS at";
+
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN QUERY PLAN", "detail");
 
     async fn fetch(
@@ -181,6 +184,10 @@ impl Dialect for Sqlite {
 
     async fn erased(&self) {
         self.checkpoints.erased().await;
+    }
+
+    fn switched(&self) -> impl Future<Output = sqlx::Error> + Send {
+        std::future::pending()
     }
 
     async fn close(&self) {
@@ -300,6 +307,6 @@ impl SqlStore<Sqlite> {
         let files = Arc::new(DatabaseFiles::of(path).map_err(file_error)?);
         let checkpoints = Checkpoints::start(checkpointer, writer.clone(), Arc::clone(&files));
         let dialect = Sqlite { checkpoints, files, list_timeout };
-        Ok(Self::new(dialect, Pools { writer, readers, list_readers }, Feed::default()))
+        Ok(Self::new(dialect, Pools { writer, readers, list_readers, replica: None }, Feed::default()))
     }
 }

@@ -65,7 +65,7 @@ async fn killed_migration_changes_nothing() {
     let url = database.url();
     let env = [("LICENSE_DATABASE", url.as_str())];
     let mut creating = other.begin().await.unwrap();
-    creating.execute("CREATE TABLE webhook_deliveries (id INT)").await.unwrap();
+    creating.execute("CREATE TABLE deliveries (id INT)").await.unwrap();
     let mut running = command(folder.path()).arg("migrate").envs(env).spawn().unwrap();
     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while raw.fetch_one(waits).await.unwrap().get::<i64, _>(0) == 0 {

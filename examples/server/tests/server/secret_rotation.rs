@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 use test_database::TestDatabase;
 
-use crate::process::{Server, TOKEN, command, failure};
+use crate::process::{BINARY, Server, TOKEN, command, command_of, failure};
 
 const OWN: &str = "licenses.db.secret";
 const NEW: &str = "licenses.db.secret.new";
@@ -113,6 +113,48 @@ fn rotation_killed_after_any_step_can_be_repeated() {
         assert!(!new.exists(), "{step}");
         assert!(is_valid(&start(folder), &key), "{step}");
     }
+}
+
+/// A write fails as on a full disk, or kills the process with SIGXFSZ.
+#[cfg(target_os = "linux")]
+#[test]
+fn rotation_on_a_full_disk_can_be_repeated() {
+    let mut failed = 0;
+    for bytes in [0, 32, 64, 4096, 16_384, 65_536] {
+        for trap in ["trap '' XFSZ;", ""] {
+            let folder = tempdir().unwrap();
+            let folder = folder.path();
+            let server = start(folder);
+            let key = issue(&server);
+            server.stop("-INT");
+            let old = fs::read(folder.join(OWN)).unwrap();
+            let script = format!("{trap} exec prlimit --fsize={bytes} \"$0\" secret rotate");
+            let output = command_of("sh", folder).args(["-c", &script, BINARY]).output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            if !output.status.success() {
+                failed += 1;
+                if !trap.is_empty() {
+                    assert_eq!(
+                        (output.status.code(), error.lines().count()),
+                        (Some(2), 1),
+                        "{bytes}: {error}"
+                    );
+                }
+                if secret(folder, &["check"], &[]).0 == Some(0) {
+                    assert!(is_valid(&start(folder), &key), "{bytes} {trap}");
+                } else {
+                    let error = failure(folder, &[], &[]);
+                    assert!(error.contains("finish it with license-server secret rotate"), "{error}");
+                }
+                let (code, text) = secret(folder, &["rotate"], &[]);
+                assert_eq!(code, Some(0), "{bytes} {trap}: {text}");
+            }
+            assert!(is_valid(&start(folder), &key), "{bytes} {trap}");
+            assert_eq!(fs::read(folder.join(PREVIOUS)).unwrap(), old, "{bytes} {trap}");
+            assert_ne!(fs::read(folder.join(OWN)).unwrap(), old, "{bytes} {trap}");
+        }
+    }
+    assert!(failed >= 6, "{failed} rotations met the limit");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The servers of a database: a URL may name several, of which one is the primary.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::APPLICATION;
 use crate::sql::migrations::{OpenError, open_error};
@@ -48,6 +51,11 @@ impl Servers {
         Self(self.0.into_iter().map(change).collect())
     }
 
+    /// Returns the first server.
+    pub(super) fn first(&self) -> PgConnectOptions {
+        self.0[0].clone()
+    }
+
     /// Returns the server that accepts writes. A single server is not asked.
     pub(super) async fn primary(&self) -> sqlx::Result<PgConnectOptions> {
         if let [server] = &self.0[..] {
@@ -79,11 +87,12 @@ async fn is_primary(server: &PgConnectOptions) -> sqlx::Result<bool> {
 #[derive(Debug)]
 pub(super) struct Failover {
     current: Mutex<(PgConnectOptions, Option<Instant>)>,
+    switched: Notify,
 }
 
 impl Failover {
     pub(super) fn new(primary: PgConnectOptions) -> Self {
-        Self { current: Mutex::new((primary, None)) }
+        Self { current: Mutex::new((primary, None)), switched: Notify::new() }
     }
 
     /// Leads the new connections of the pools to this server.
@@ -97,8 +106,15 @@ impl Failover {
             pool.set_connect_options(server.clone());
         }
         *current = (server.clone(), Some(Instant::now()));
+        self.switched.notify_waiters();
         let (host, port) = place(server);
         tracing::warn!(host, port, "the database has another primary");
+    }
+
+    /// Waits for the next switch.
+    pub(super) async fn switched(&self) -> sqlx::Error {
+        self.switched.notified().await;
+        switched_error()
     }
 
     /// Returns whether a connection of this age leads to an earlier primary.
@@ -106,6 +122,11 @@ impl Failover {
         let switched = self.current.lock().unwrap_or_else(PoisonError::into_inner).1;
         switched.is_some_and(|switched| switched.elapsed() <= age)
     }
+}
+
+/// Returns the error of a call to an earlier primary.
+pub(super) fn switched_error() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "another server became the primary").into()
 }
 
 /// Splits a URL before and after its hosts.
@@ -119,10 +140,9 @@ fn split(url: &str) -> (&str, &str, &str) {
 /// Removes the parameter that the driver does not know. Returns its value.
 fn without_session(after: &str) -> (String, Option<&str>) {
     let Some((path, query)) = after.split_once('?') else { return (after.to_owned(), None) };
-    let value = |parameter: &'_ str| parameter.split_once('=').filter(|(name, _)| *name == SESSION).is_some();
-    let session = query.split('&').find(|parameter| value(parameter));
-    let kept: Vec<_> = query.split('&').filter(|parameter| !value(parameter)).collect();
-    let session = session.and_then(|parameter| parameter.split_once('=')).map(|(_, value)| value);
+    let value = |parameter| str::strip_prefix(parameter, SESSION).and_then(|rest| rest.strip_prefix('='));
+    let session = query.split('&').find_map(value);
+    let kept: Vec<_> = query.split('&').filter(|parameter| value(parameter).is_none()).collect();
     (format!("{path}?{}", kept.join("&")), session)
 }
 

@@ -280,4 +280,7 @@ pub enum SetupError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database has no data keys, because no service ever started on it.
+    #[error("the database has no data keys; start the server once, which creates them")]
+    NoDataKeys,
 }

@@ -29,6 +29,7 @@ mod limit_throttle;
 mod list_times;
 mod revocations;
 mod search;
+mod secret;
 mod sessions;
 mod signing;
 mod signing_keys;
@@ -67,6 +68,7 @@ pub use leases::{HandedBack, LeaseAnswer, LeaseLimit, LeaseRequest, LeaseService
 pub use licenses::{KeyedLicense, LicenseService};
 pub use revocations::RevocationList;
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use secret::{Rotated, SecretService};
 pub use sessions::{SignIn, SignInRequest};
 pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;

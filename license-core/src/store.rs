@@ -75,7 +75,7 @@ pub use search::{
 };
 pub use signing_keys::SigningKeyStore;
 pub use tokens::TokenStore;
-pub use transfer::{TransferSnapshot, TransferStore};
+pub use transfer::{SettingChange, TransferSnapshot, TransferStore};
 pub use trial_claims::TrialClaims;
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;

@@ -112,6 +112,7 @@ macro_rules! with_ports {
                 async fn declare_setting(
                     &self, name: &str, value: &[u8], audit: Option<AuditEntry>
                 ) -> Vec<u8>;
+                async fn replace_setting(&self, change: &SettingChange) -> bool;
                 async fn settings_with_prefix(&self, prefix: &str) -> Vec<(String, Vec<u8>)>;
                 async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> u64;
                 async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> u64;

@@ -44,7 +44,7 @@ mod sqlite {
 
     use license_core::store::LicenseStore;
     use license_store::sql::OpenError;
-    use license_store::sql::sqlite::SqliteStore;
+    use license_store::sql::sqlite::{SqliteOptions, SqliteStore};
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{ConnectOptions, Executor};
     use tempfile::TempDir;
@@ -81,6 +81,21 @@ mod sqlite {
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         run(&path, "DELETE FROM license_migrations WHERE version = 99").await;
         SqliteStore::open(&path).await.expect("the known schema");
+    }
+
+    #[tokio::test]
+    async fn schema_is_changed_only_if_allowed() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        let check_only = SqliteOptions { migrate: false, ..SqliteOptions::default() };
+        let error = SqliteStore::open_with(&path, &check_only).await.expect_err("a missing database");
+        assert!(matches!(error, OpenError::OlderSchema { found: 0, known: 1 }), "{error:?}");
+        assert!(!path.exists(), "it is not created");
+        run(&path, "PRAGMA user_version = 7").await;
+        let error = SqliteStore::open_with(&path, &check_only).await.expect_err("a database without tables");
+        assert!(matches!(error, OpenError::OlderSchema { found: 0, known: 1 }), "{error:?}");
+        SqliteStore::open(&path).await.expect("migrates").close().await;
+        SqliteStore::open_with(&path, &check_only).await.expect("the schema of this version");
     }
 
     /// A trigger or view would be a second copy of a rule.
@@ -151,6 +166,35 @@ mod postgres {
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         raw.execute("DELETE FROM license_migrations WHERE version = 99").await.expect("deleted");
         PostgresStore::connect(&database.url(), &options).await.expect("the known schema");
+    }
+
+    /// The user needs no right to create tables, and none are created.
+    #[tokio::test]
+    async fn schema_is_changed_only_if_allowed() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let options = PostgresOptions::default();
+        let check_only = PostgresOptions { migrate: false, ..options.clone() };
+        let error =
+            PostgresStore::connect(&database.url(), &check_only).await.expect_err("an empty database");
+        assert!(matches!(error, OpenError::OlderSchema { found: 0, known: 1 }), "{error:?}");
+        let mut raw = database.connect().await;
+        let tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+        assert!(raw.fetch_all(tables).await.expect("names").is_empty());
+        PostgresStore::connect(&database.url(), &options).await.expect("migrates").close().await;
+        raw.execute(
+            "CREATE ROLE license_test_reader; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \
+             license_test_reader; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO license_test_reader",
+        )
+        .await
+        .expect("a role");
+        let url =
+            format!("{}?options[role]=license_test_reader", database.url().split('?').next().expect("a URL"));
+        let store = PostgresStore::connect(&url, &check_only).await.expect("the schema of this version");
+        store.put_if_absent("test", b"value").await.expect("rows can be written");
+        store.close().await;
+        raw.execute("DROP OWNED BY license_test_reader; DROP ROLE license_test_reader")
+            .await
+            .expect("dropped");
     }
 
     /// In another encoding, the first name with an umlaut would fail.

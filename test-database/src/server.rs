@@ -60,6 +60,49 @@ impl TestServer {
         Some(server)
     }
 
+    /// Starts a standby that copies this server, and replicates it as `name`. The primary must allow it, with
+    /// `wal_level = replica`.
+    ///
+    /// # Panics
+    /// Panics if the standby does not start.
+    #[must_use]
+    pub fn standby(&self, name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("license-test-standby").tempdir().expect("a folder");
+        let standby = Self { folder, programs: self.programs.clone(), port: free_port() };
+        if let Some(user) = server_user() {
+            run(Command::new("chown").arg(&user).arg(standby.folder.path()));
+        }
+        let primary = format!("{}?application_name={name}", self.url());
+        standby.program(
+            "pg_basebackup",
+            &[
+                "--pgdata",
+                text(&standby.data()),
+                "--dbname",
+                &primary,
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ],
+        );
+        standby.restart();
+        standby
+    }
+
+    /// Makes a standby the primary. Returns when it accepts writes.
+    ///
+    /// # Panics
+    /// Panics if the standby cannot be promoted.
+    pub fn promote(&self) {
+        self.program("pg_ctl", &["--pgdata", text(&self.data()), "--wait", "--silent", "promote"]);
+    }
+
+    /// Returns the host and the port.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Returns the URL of the server.
     #[must_use]
     pub fn url(&self) -> String {

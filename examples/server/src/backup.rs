@@ -8,7 +8,7 @@ use license_core::key::Secret;
 use license_store::sql::sqlite::backup::{self, BackupError, Target};
 
 use crate::database::{Database, beside};
-use crate::flags::{DatabaseFlags, secret_of_environment};
+use crate::flags::DatabaseFlags;
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
@@ -35,10 +35,10 @@ pub(crate) async fn backup(args: &BackupArgs, flags: &DatabaseFlags) -> Result<E
     let database = Database::parse(flags)?;
     let path = sqlite(&database)?;
     let (file, secret_file) = (&args.file, beside(&args.file, ".secret"));
-    let from_environment = secret_of_environment()?;
+    let given = flags.secret()?;
     let own = database.secret_file().unwrap_or_default();
-    let source = if from_environment.is_some() { "LICENSE_SECRET".into() } else { own.display().to_string() };
-    let secret = match (args.with_secret, from_environment) {
+    let source = if given.is_some() { flags.secret.name().to_owned() } else { own.display().to_string() };
+    let secret = match (args.with_secret, given) {
         (false, _) => None,
         (true, Some(secret)) => Some(secret),
         (true, None) => {
@@ -72,7 +72,7 @@ pub(crate) async fn restore(args: &RestoreArgs, flags: &DatabaseFlags) -> Result
     let file = &args.file;
     let _starting = database.lock_folder();
     let secret = new_secret(&database, file)?;
-    check_secret(&database, file, secret.as_ref()).await?;
+    check_secret(&database, flags, file, secret.as_ref()).await?;
     let target = if args.force { Target::MayHaveData } else { Target::MustBeEmpty };
     backup::restore(file, path, target).await.map_err(|error| match &error {
         BackupError::HasData { .. } => format!("{error}; --force replaces it"),
@@ -82,8 +82,8 @@ pub(crate) async fn restore(args: &RestoreArgs, flags: &DatabaseFlags) -> Result
     name_unfinished(path);
     let own = database.secret_file().unwrap_or_default();
     let shown = own.display();
-    if secret_of_environment()?.is_some() {
-        say("its secret must be LICENSE_SECRET");
+    if flags.secret()?.is_some() {
+        say(&format!("its secret must be {}", flags.secret.name()));
     } else if let Some(secret) = secret {
         secret.create_file(&own).map_err(text)?;
         say(&format!("its secret is restored to {shown}"));
@@ -109,10 +109,15 @@ fn new_secret(database: &Database, file: &Path) -> Result<Option<Secret>, String
 
 /// Checks that the secret that the restored database will have opens the backup. `restored` is that of the
 /// backup.
-async fn check_secret(database: &Database, file: &Path, restored: Option<&Secret>) -> Result<(), String> {
+async fn check_secret(
+    database: &Database,
+    flags: &DatabaseFlags,
+    file: &Path,
+    restored: Option<&Secret>,
+) -> Result<(), String> {
     let own = database.secret_file().unwrap_or_default();
-    let (source, secret) = match (secret_of_environment()?, restored) {
-        (Some(secret), _) => ("LICENSE_SECRET".to_owned(), Some(secret)),
+    let (source, secret) = match (flags.secret()?, restored) {
+        (Some(secret), _) => (flags.secret.name().to_owned(), Some(secret)),
         (None, Some(secret)) => {
             (beside(file, ".secret").display().to_string(), Secret::from_hex(&secret.to_hex()).ok())
         }

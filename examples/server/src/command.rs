@@ -8,8 +8,11 @@ use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
 use crate::console::{self, LinkArgs};
+use crate::database::Database;
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
+use crate::migration::{self, MigrateArgs};
+use crate::secret_rotation::{self, SecretCommand};
 use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
@@ -41,10 +44,17 @@ pub(crate) enum ServerCommand {
     Restore(RestoreArgs),
     /// Issues leases for machines without a network, and takes them back; servers may be running
     Lease(LeaseArgs),
+    /// Prints each setting with its value and its source: flag, environment, file or default. Secrets are hidden
+    Config,
+    /// Checks and rotates the secret of the database; servers may be running
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give
-    /// --listen,
-    /// --tls-cert and --console-origin as the server has them, before the command
+    /// --listen, --tls-cert and --console-origin as the server has them, before the command
     ConsoleLink(LinkArgs),
+    /// Migrates the database to the schema of this version, and ends; servers of the version before may be
+    /// running
+    Migrate(MigrateArgs),
 }
 
 impl ServerCommand {
@@ -64,7 +74,13 @@ impl ServerCommand {
             Self::ConsoleLink(args) => console::run(args, flags).await.map(|()| ExitCode::SUCCESS),
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
+            Self::Migrate(args) => migration::run(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,
+            Self::Secret(command) => secret_rotation::run(command, &flags.database).await,
+            Self::Config => {
+                flags.settings.print(&Database::parse(&flags.database)?.to_string());
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

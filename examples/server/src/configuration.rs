@@ -15,14 +15,15 @@ const BEGIN: &str = "<!-- The flags are generated: begin -->\n";
 const END: &str = "<!-- The flags are generated: end -->\n";
 
 /// Sections of the server's flags, with the first flag of each.
-const SECTIONS: [(&str, &str); 10] = [
+pub(crate) const SECTIONS: [(&str, &str); 11] = [
+    ("Configuration file", "config"),
     ("Address", "listen"),
     ("Database", "database"),
     ("Validations", "recording"),
     ("Proxies and countries", "trusted-proxy"),
     ("Rates, connections and timeouts", "rate-limit"),
     ("Browsers and TLS", "cors-origin"),
-    ("Retention", "audit-days"),
+    ("Retention", "audit-retention"),
     ("Webhooks", "webhook-allow"),
     ("Console", "console"),
     ("Plans, keys and log", "admin-token"),
@@ -117,7 +118,7 @@ fn write_argument(text: &mut String, argument: &Arg) {
     write_wrapped(text, "  ", &help);
 }
 
-fn write_wrapped(text: &mut String, indent: &str, paragraph: &str) {
+pub(crate) fn write_wrapped(text: &mut String, indent: &str, paragraph: &str) {
     let mut line = indent.to_owned();
     for word in paragraph.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH && line.len() > indent.len() {

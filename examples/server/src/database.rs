@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use license_core::store::FullStore;
 use license_store::memory::MemoryStore;
 use license_store::sql::OpenError;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
-use license_store::sql::sqlite::SqliteStore;
+use license_store::sql::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::database_url;
 use crate::flags::DatabaseFlags;
@@ -67,11 +66,15 @@ impl Database {
                 if let Some(url) = &flags.database_listen {
                     database_url::check("--database-listen", url)?;
                 }
+                if let Some(url) = &flags.read_replica {
+                    database_url::check("--read-replica", url)?;
+                }
                 let options = PostgresOptions {
                     max_connections: flags.database_connections.get().into(),
-                    acquire_timeout: Duration::from_secs(flags.database_timeout.get().into()),
+                    acquire_timeout: flags.database_timeout,
                     transaction_pooler: flags.database_pooler,
                     listen_url: flags.database_listen.clone(),
+                    read_replica: flags.read_replica.clone(),
                     ..PostgresOptions::default()
                 };
                 Ok(Self::Postgres(text.clone(), options))
@@ -151,31 +154,51 @@ impl Database {
         }
     }
 
-    /// Opens a database that exists, for a command that needs no secret. `what` it works on, for errors.
+    /// Opens a database that exists and has the schema of this version, for a command that needs no secret.
+    /// `what` it works on, for errors.
     pub(crate) async fn open_existing(&self, what: &str) -> Result<Arc<dyn FullStore>, String> {
+        self.check_exists(what)?;
+        self.open(false).await
+    }
+
+    /// Rejects what no command can open. `what` it works on, for errors.
+    pub(crate) fn check_exists(&self, what: &str) -> Result<(), String> {
         if matches!(self, Self::Memory) {
             return Err(format!("memory: has no {what}, because it belongs to one process"));
         }
         if self.is_new() {
             return Err(format!("{self} does not exist; start the server once to create it"));
         }
-        self.check()?;
-        self.open().await
+        self.check()
     }
 
-    /// Opens the database, and creates it if it does not exist.
-    pub(crate) async fn open(&self) -> Result<Arc<dyn FullStore>, String> {
-        let failed = |error| match error {
+    /// Opens the database. With `migrate`, creates it if it does not exist, and migrates it.
+    pub(crate) async fn open(&self, migrate: bool) -> Result<Arc<dyn FullStore>, String> {
+        self.try_open(migrate).await.map_err(|error| self.failed(&error))
+    }
+
+    /// Describes why the database does not open, and what helps.
+    pub(crate) fn failed(&self, error: &OpenError) -> String {
+        match error {
+            OpenError::OlderSchema { .. } => format!("{self}: {error}, with license-server migrate"),
             OpenError::Damaged { .. } => format!(
                 "{self}: {error}; to restore a backup, run: license-server restore --force FILE --database {self}"
             ),
             error => format!("{self}: {error}"),
-        };
+        }
+    }
+
+    /// Opens the database like [`open`](Self::open).
+    pub(crate) async fn try_open(&self, migrate: bool) -> Result<Arc<dyn FullStore>, OpenError> {
         Ok(match self {
             Self::Memory => Arc::new(MemoryStore::new()),
-            Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await.map_err(failed)?),
+            Self::Sqlite(path) => {
+                let options = SqliteOptions { migrate, ..SqliteOptions::default() };
+                Arc::new(SqliteStore::open_with(path, &options).await?)
+            }
             Self::Postgres(url, options) => {
-                Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?)
+                let options = PostgresOptions { migrate, ..options.clone() };
+                Arc::new(PostgresStore::connect(url, &options).await?)
             }
         })
     }

@@ -2,7 +2,7 @@
 //! messages and logs show.
 
 /// Parameters that the driver knows. It logs the values of others.
-const PARAMETERS: [&str; 17] = [
+const PARAMETERS: [&str; 18] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -20,6 +20,7 @@ const PARAMETERS: [&str; 17] = [
     "user",
     "password",
     "application_name",
+    "target_session_attrs",
 ];
 
 /// Checks the URL in `flag`.
@@ -41,8 +42,11 @@ pub(crate) fn check(flag: &str, url: &str) -> Result<(), String> {
         ));
     }
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
-    let port = place.rsplit_once(':').filter(|_| !place.ends_with(']')).map_or("", |(_, port)| port);
-    if !port.chars().all(|character| character.is_ascii_digit()) {
+    let port = |host: &str| match host.rsplit_once(':') {
+        Some((_, port)) if !host.ends_with(']') => port.to_owned(),
+        _ => String::new(),
+    };
+    if !place.split(',').all(|host| port(host).chars().all(|character| character.is_ascii_digit())) {
         return Err(format!(
             "{flag}: the port is not a number; the form is postgres://USER:PASSWORD@HOST:PORT/NAME"
         ));
@@ -77,6 +81,7 @@ mod tests {
             ("postgres://Pa55w0rd#@host/db", "as %23"),
             ("postgres://shop:Pa55w0rd", "the port is not a number"),
             ("postgres://shop:Pa55w0rd/db", "the port is not a number"),
+            ("postgres://one:Pa55w0rd,two:1/db", "the port is not a number"),
             ("postgres://host/db?pasword=Pa55w0rd", "unknown parameter"),
             ("postgres://host/db?Pa55w0rd", "unknown parameter"),
         ] {
@@ -99,6 +104,7 @@ mod tests {
             "postgres://me@[::1]/licenses",
             "postgres://me@[::1]:5432/licenses?options[search_path]=shop&application_name=a%40b",
             "postgres://db",
+            "postgres://me@one:5432,two,[::1]:5433/licenses?target_session_attrs=read-write",
         ] {
             assert_eq!(check("--database", url), Ok(()), "{url}");
         }

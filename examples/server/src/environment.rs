@@ -4,18 +4,40 @@ use std::env::{self, VarError};
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, Error, FromArgMatches};
+use clap::{Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
 
+use crate::config_file::{CONFIG, ConfigFile};
 use crate::flags::Flags;
+use crate::given_secret::GivenSecret;
+use crate::settings::Settings;
 
-/// Parses the flags. A variable that is empty or blank counts as not set.
-pub(crate) fn parse_flags() -> Flags {
-    let parsed = command().try_get_matches().and_then(|matches| Flags::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| exit_without_urls(&with_hint(error)))
+/// Parses the flags, with the values of the environment and of the configuration file. A variable that is empty
+/// or blank counts as not set.
+pub(crate) fn parse_flags() -> Result<Flags, String> {
+    let defined = Flags::command();
+    let command = without_blank_variables(defined.clone());
+    let matches = parse(command.clone());
+    let file = matches.get_one::<PathBuf>(CONFIG).map(|path| ConfigFile::load(path, &defined)).transpose()?;
+    let matches = match &file {
+        Some(file) => parse(file.apply(command)),
+        None => matches,
+    };
+    let mut flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| exit_without_urls(&error));
+    let mut settings = Settings::new(&defined, &matches, file.as_ref())?;
+    flags.admin_token = settings.secret("admin-token")?;
+    let database = &mut flags.database;
+    database.secret = settings.secret("secret")?;
+    if let url @ GivenSecret::File { .. } = settings.secret("database")? {
+        database.database = url.read()?.unwrap_or_default();
+    }
+    database.database_listen = settings.secret("database-listen")?.read()?;
+    database.read_replica = settings.secret("read-replica")?.read()?;
+    flags.settings = settings;
+    Ok(flags)
 }
 
-fn command() -> Command {
-    without_blank_variables(Flags::command())
+fn parse(command: Command) -> ArgMatches {
+    command.try_get_matches().unwrap_or_else(|error| exit_without_urls(&with_hint(error)))
 }
 
 fn without_blank_variables(command: Command) -> Command {
@@ -76,25 +98,8 @@ pub(crate) fn switch(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// Returns a secret from the variable `name`, or from the file that the variable `name` + `_FILE` names.
-/// White space around it is not part of it. Errors do not repeat it.
-pub(crate) fn secret_variable(name: &str) -> Result<Option<String>, String> {
-    let value = variable(name)?;
-    let file_variable = format!("{name}_FILE");
-    let Some(file) = variable(&file_variable)? else { return Ok(value) };
-    if value.is_some() {
-        return Err(format!("{name} and {file_variable} are both set; set one of them"));
-    }
-    let path = PathBuf::from(file);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("{file_variable}: {} cannot be read: {error}", path.display()))?;
-    if is_blank(&text) {
-        return Err(format!("{file_variable}: {} is empty", path.display()));
-    }
-    Ok(Some(text.trim().to_owned()))
-}
-
-fn variable(name: &str) -> Result<Option<String>, String> {
+/// Returns the value of a variable. One that is empty or blank counts as not set.
+pub(crate) fn variable(name: &str) -> Result<Option<String>, String> {
     match env::var(name) {
         Ok(value) if is_blank(&value) => Ok(None),
         Ok(value) => Ok(Some(value.trim().to_owned())),

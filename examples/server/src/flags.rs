@@ -8,10 +8,13 @@ use std::time::Duration;
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
 use crate::console::ConsoleFlags;
-use crate::environment::{secret_variable, switch};
+use crate::duration;
+use crate::environment::switch;
+use crate::given_secret::GivenSecret;
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
-use clap::{Args, Parser, ValueEnum};
+use crate::settings::Settings;
+use clap::{ArgAction, Args, Parser, ValueEnum};
 use license_core::catalog::PlanCatalog;
 use license_core::key::{KeyFormat, Secret};
 use license_core::license::Reminders;
@@ -41,6 +44,14 @@ pub(crate) struct Flags {
     #[command(subcommand)]
     pub(crate) command: Option<ServerCommand>,
 
+    /// TOML file with settings. A key is the name of a flag, such as cache-ttl = "5m"; flags and variables win
+    #[arg(long, global = true, env = "LICENSE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// All settings and their sources.
+    #[arg(skip)]
+    pub(crate) settings: Settings,
+
     /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "LICENSE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
@@ -67,8 +78,21 @@ pub(crate) struct Flags {
     pub(crate) console: ConsoleFlags,
 
     /// Token for admin calls, instead of the one generated on the first start
-    #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
-    admin_token: Option<String>,
+    #[arg(
+        long = "admin-token",
+        env = "LICENSE_ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "ADMIN_TOKEN"
+    )]
+    admin_token_text: Option<String>,
+
+    /// File with the token for admin calls
+    #[arg(long, env = "LICENSE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+
+    /// The token, or its file.
+    #[arg(skip)]
+    pub(crate) admin_token: GivenSecret,
 
     /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it,
     /// starter, professional and enterprise are written into a new database
@@ -105,19 +129,26 @@ pub(crate) struct DatabaseFlags {
     #[arg(long)]
     pub(crate) create: bool,
 
+    /// Whether a start creates the tables and migrates the schema of an earlier version. If off, run
+    /// license-server migrate before
+    #[arg(long, env = "LICENSE_MIGRATE", value_name = "on|off", value_parser = switch,
+        action = ArgAction::Set, default_value = "on")]
+    pub(crate) migrate: bool,
+
     /// PostgreSQL: maximum number of connections of this node, without three for lists and changes
     #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value = "10")]
     pub(crate) database_connections: NonZero<u16>,
 
-    /// PostgreSQL: seconds that a call waits for a connection; then it is answered 503
+    /// PostgreSQL: time that a call waits for a connection; then it is answered 503
     #[arg(
         long,
         global = true,
         env = "LICENSE_DATABASE_TIMEOUT",
-        value_name = "SECONDS",
-        default_value = "5"
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration::within("1s", "1h")
     )]
-    pub(crate) database_timeout: NonZero<u16>,
+    pub(crate) database_timeout: Duration,
 
     /// PostgreSQL: --database is a pooler in transaction mode, such as pgbouncer; see docs/postgres.md
     #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER", value_parser = switch)]
@@ -126,6 +157,40 @@ pub(crate) struct DatabaseFlags {
     /// PostgreSQL: URL without the pooler, to listen for changes of other nodes
     #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
     pub(crate) database_listen: Option<String>,
+
+    /// File with the value of --database, whose URL may contain a password
+    #[arg(long, global = true, env = "LICENSE_DATABASE_FILE", value_name = "FILE")]
+    database_file: Option<PathBuf>,
+
+    /// File with the value of --database-listen
+    #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN_FILE", value_name = "FILE")]
+    database_listen_file: Option<PathBuf>,
+
+    /// PostgreSQL: URL of a streaming replica for usage reports and exports
+    #[arg(long, env = "LICENSE_READ_REPLICA", hide_env_values = true, value_name = "URL")]
+    pub(crate) read_replica: Option<String>,
+
+    /// File with the value of --read-replica
+    #[arg(long, env = "LICENSE_READ_REPLICA_FILE", value_name = "FILE")]
+    read_replica_file: Option<PathBuf>,
+
+    /// File with the secret that seals the license keys: 64 hex digits. Without it, the file next to the SQLite
+    /// database
+    #[arg(long, global = true, env = "LICENSE_SECRET_FILE", value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// The secret, or its file.
+    #[arg(skip)]
+    pub(crate) secret: GivenSecret,
+}
+
+impl DatabaseFlags {
+    /// Returns the secret if it is set.
+    pub(crate) fn secret(&self) -> Result<Option<Secret>, String> {
+        let text = self.secret.read()?;
+        let secret = text.map(|text| Secret::from_hex(&text)).transpose();
+        secret.map_err(|error| format!("{}: {error}", self.secret.name()))
+    }
 }
 
 impl std::fmt::Debug for DatabaseFlags {
@@ -147,21 +212,21 @@ pub(crate) struct ValidationFlags {
     #[arg(long, env = "LICENSE_CACHE_SIZE", value_name = "SIZE", default_value = "256MiB")]
     cache_size: ByteSize,
 
-    /// Seconds after which a cached license is reloaded, even if no change was announced
-    #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "SECONDS", default_value_t = CacheOptions::default().ttl.as_secs(),
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    cache_ttl: u64,
+    /// Time after which a cached license is reloaded, even if no change was announced
+    #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "DURATION", default_value = "5m",
+        value_parser = duration::within("1s", "24h"))]
+    cache_ttl: Duration,
 
-    /// Milliseconds after which a database that does not answer counts as down; then cached licenses keep
+    /// Time after which a database that does not answer counts as down; then cached licenses keep
     /// validating, and their validations are queued
-    #[arg(long, env = "LICENSE_OUTAGE_AFTER", value_name = "MILLISECONDS", default_value_t = 1_000,
-        value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    outage_after: u64,
+    #[arg(long, env = "LICENSE_OUTAGE_AFTER", value_name = "DURATION", default_value = "1s",
+        value_parser = duration::within("1ms", "1m"))]
+    outage_after: Duration,
 
-    /// Seconds that cached licenses keep validating while the database is down
-    #[arg(long, env = "LICENSE_OUTAGE_CACHE", value_name = "SECONDS", default_value_t = CacheOptions::default().outage.as_secs(),
-        value_parser = clap::value_parser!(u64).range(0..=2_592_000))]
-    outage_cache: u64,
+    /// Time for which cached licenses keep validating while the database is down
+    #[arg(long, env = "LICENSE_OUTAGE_CACHE", value_name = "DURATION", default_value = "1h",
+        value_parser = duration::within("0s", "30d"))]
+    outage_cache: Duration,
 
     /// Maximum number of validations that are queued while the database is down; the oldest are dropped first
     #[arg(long, env = "LICENSE_OUTAGE_RECORDS", value_name = "N", default_value_t = GroupCommitOptions::default().max_buffered)]
@@ -180,10 +245,10 @@ pub(crate) struct WebhookFlags {
     #[arg(long = "webhook-allow-http", env = "LICENSE_WEBHOOK_ALLOW_HTTP", value_parser = switch)]
     allow_http: bool,
 
-    /// Seconds that a webhook receiver has to answer
-    #[arg(long = "webhook-timeout", env = "LICENSE_WEBHOOK_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
-        value_parser = clap::value_parser!(u64).range(1..=60))]
-    timeout: u64,
+    /// Time that a webhook receiver has to answer
+    #[arg(long = "webhook-timeout", env = "LICENSE_WEBHOOK_TIMEOUT", value_name = "DURATION", default_value = "15s",
+        value_parser = duration::within("1s", "1m"))]
+    timeout: Duration,
 
     /// Delay before each attempt to send a webhook, such as 0s,5s,10m,2h
     #[arg(
@@ -194,9 +259,10 @@ pub(crate) struct WebhookFlags {
     )]
     pub(crate) schedule: Schedule,
 
-    /// Days before expiry at which the event license.expiring is sent, such as 30,7,1
-    #[arg(long, env = "LICENSE_EXPIRING_DAYS", value_name = "DAYS", default_value_t = Reminders::default())]
-    pub(crate) expiring_days: Reminders,
+    /// Times before expiry at which the event license.expiring is sent, such as 30d,7d,1d
+    #[arg(long, env = "LICENSE_EXPIRING_REMINDERS", value_name = "DURATIONS", default_value = "7d",
+        value_parser = duration::reminders)]
+    pub(crate) expiring_reminders: Reminders,
 }
 
 impl WebhookFlags {
@@ -207,7 +273,7 @@ impl WebhookFlags {
     }
 
     pub(crate) fn attempt_timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout)
+        self.timeout
     }
 }
 
@@ -266,9 +332,9 @@ impl ValidationFlags {
     pub(crate) fn cache(&self) -> CacheOptions {
         CacheOptions {
             size: self.cache_size.0,
-            ttl: Duration::from_secs(self.cache_ttl),
-            deadline: Duration::from_millis(self.outage_after),
-            outage: Duration::from_secs(self.outage_cache),
+            ttl: self.cache_ttl,
+            deadline: self.outage_after,
+            outage: self.outage_cache,
         }
     }
 
@@ -288,7 +354,7 @@ impl ValidationFlags {
     pub(crate) fn group_commit(&self) -> GroupCommitOptions {
         GroupCommitOptions {
             recording: self.recording(),
-            deadline: Duration::from_millis(self.outage_after),
+            deadline: self.outage_after,
             max_buffered: self.outage_records,
             ..GroupCommitOptions::default()
         }
@@ -348,9 +414,9 @@ impl Flags {
     /// Settings of the background jobs.
     pub(crate) fn jobs(&self) -> JobOptions {
         JobOptions {
-            reminders: self.webhooks.expiring_days.clone(),
+            reminders: self.webhooks.expiring_reminders.clone(),
             usage_retention: self.retention.usage(),
-            audit_days: self.retention.audit_days,
+            audit_days: self.retention.audit_retention,
             ..JobOptions::default()
         }
     }
@@ -370,8 +436,7 @@ impl Flags {
 
     /// Returns the admin token if one is set.
     pub(crate) fn admin_token(&self) -> Result<Option<String>, String> {
-        let from_environment = secret_variable("LICENSE_ADMIN_TOKEN")?;
-        let token = self.admin_token.as_ref().map(|token| token.trim().to_owned()).or(from_environment);
+        let token = self.admin_token.read()?;
         let is_valid = |token: &String| {
             token.len() >= MIN_ADMIN_TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic())
         };
@@ -389,13 +454,6 @@ pub(crate) fn read_plans(path: &Path) -> Result<PlanCatalog, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     PlanCatalog::from_toml(&text).map_err(|error| format!("{shown}: {}", one_line(&error)))
-}
-
-/// Returns the secret from the environment if it is set. It is not a flag, because every user of the
-/// machine can see flags.
-pub(crate) fn secret_of_environment() -> Result<Option<Secret>, String> {
-    let text = secret_variable("LICENSE_SECRET")?;
-    text.map(|text| Secret::from_hex(&text)).transpose().map_err(|error| format!("LICENSE_SECRET: {error}"))
 }
 
 /// Returns the text of an error on one line. TOML errors have several.

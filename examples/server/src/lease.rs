@@ -12,6 +12,7 @@ use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
 use crate::database::Database;
+use crate::duration;
 use crate::flags::Flags;
 use crate::services::{note, print, with_services};
 
@@ -30,9 +31,9 @@ pub(crate) struct LeaseArgs {
     #[arg(long, value_name = "FILE", group = "code")]
     release: Option<PathBuf>,
 
-    /// Wanted days of the lease; by default as many as the plan allows
-    #[arg(long, requires = "request", value_parser = clap::value_parser!(u32).range(1..))]
-    days: Option<u32>,
+    /// Wanted duration of the lease, in whole days; by default as long as the plan allows
+    #[arg(long, value_name = "DURATION", requires = "request", value_parser = duration::days(1, 36_525))]
+    duration: Option<u32>,
 
     /// Prints the license file as a QR code
     #[arg(long, requires = "request")]
@@ -50,7 +51,7 @@ pub(crate) async fn run(args: &LeaseArgs, flags: &Flags) -> Result<ExitCode, Str
         if args.release.is_some() {
             return release(&code, services).await;
         }
-        let lease = issue(&code, args.days, services).await?;
+        let lease = issue(&code, args.duration, services).await?;
         match lease.limited_by {
             Some(LeaseLimit::Plan) => note("the plan allows fewer days"),
             Some(LeaseLimit::License) => note("the license ends earlier"),

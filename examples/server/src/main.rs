@@ -6,19 +6,27 @@ mod byte_size;
 mod catalog;
 mod clock;
 mod command;
+mod config_file;
 #[cfg(test)]
 mod configuration;
 mod console;
 mod database;
 mod database_url;
+mod duration;
 mod environment;
+#[cfg(test)]
+mod example_file;
 mod flags;
+mod given_secret;
 mod lease;
+mod migration;
 mod network;
 mod private_file;
 mod retention;
 mod secret;
+mod secret_rotation;
 mod services;
+mod settings;
 mod signing_keys;
 mod startup_message;
 mod tokens;
@@ -33,6 +41,7 @@ use license_core::access::{Principal, TokenDigest, TokenId};
 use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::SystemRng;
 use license_core::error::SetupError;
+use license_core::key::DataKeysError;
 use license_core::service::FirstToken;
 use license_http::webhooks::Dispatcher;
 use license_http::{AccessLogLayer, AdminAuth, Api, TokenAuth};
@@ -49,13 +58,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = environment::parse_flags();
-    flags.log_format.start(flags.log_level);
-    let done = match &flags.command {
-        Some(command) => command.run(&flags).await,
-        None => run(flags).await.map(|()| ExitCode::SUCCESS),
-    };
-    match done {
+    match start().await {
         Ok(code) => code,
         Err(reason) => {
             #[expect(clippy::print_stderr, reason = "the one line of a failed start")]
@@ -64,6 +67,15 @@ async fn main() -> ExitCode {
             }
             ExitCode::from(2)
         }
+    }
+}
+
+async fn start() -> Result<ExitCode, String> {
+    let flags = environment::parse_flags()?;
+    flags.log_format.start(flags.log_level);
+    match &flags.command {
+        Some(command) => command.run(&flags).await,
+        None => run(flags).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -86,8 +98,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };
     database.check()?;
     let stop = stop_signal().map_err(text)?;
-    let secret = secret::load(&database, flags.database.create)?;
-    let store = database.open().await.inspect_err(|_| secret.discard())?;
+    let secret = secret::load(&database, &flags.database, flags.database.create)?;
+    let store = database.open(flags.database.migrate).await.inspect_err(|_| secret.discard(&database))?;
     drop(starting);
     database.warn_about_readable_files();
     let builder = Engine::builder(store, &secret.secret);
@@ -249,6 +261,9 @@ fn setup_error(database: &Database, error: &SetupError) -> String {
             format!("{database}: its keys start with {prefix}; start with --key-prefix {prefix}")
         }
         SetupError::Catalog(denial) => format!("{database}: --plans: {denial}"),
+        SetupError::DataKeys(DataKeysError::WrongSecret) => {
+            format!("{database}: {error}{}", secret_rotation::hint(database))
+        }
         error => format!("{database}: {error}"),
     }
 }

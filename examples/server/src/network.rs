@@ -11,6 +11,7 @@ use license_http::{
 };
 use license_server::listen::{ListenOptions, Timeouts, Tls};
 
+use crate::duration;
 use crate::environment::switch;
 
 /// Flags of the listener and of the limits in front of the API.
@@ -79,22 +80,26 @@ pub(crate) struct NetworkFlags {
     #[arg(long, env = "LICENSE_METRICS_LISTEN", value_name = "ADDRESS")]
     pub(crate) metrics_listen: Option<String>,
 
-    /// Seconds that a client has to send a request's head, from its first byte, or to finish a TLS handshake
-    #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value = "10")]
-    head_timeout: NonZero<u16>,
+    /// Time that a client has to send a request's head, from its first byte, or to finish a TLS handshake
+    #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "DURATION", default_value = "10s",
+        value_parser = duration::within("1s", "1h"))]
+    head_timeout: Duration,
 
-    /// Seconds without a request after which a connection is closed; set it above the idle timeout of your
+    /// Time without a request after which a connection is closed; set it above the idle timeout of your
     /// load balancer
-    #[arg(long, env = "LICENSE_IDLE_TIMEOUT", value_name = "SECONDS", default_value = "75")]
-    idle_timeout: NonZero<u16>,
+    #[arg(long, env = "LICENSE_IDLE_TIMEOUT", value_name = "DURATION", default_value = "75s",
+        value_parser = duration::within("1s", "1h"))]
+    idle_timeout: Duration,
 
-    /// Seconds that a client has to send a request's body
-    #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "SECONDS", default_value = "10")]
-    body_timeout: NonZero<u16>,
+    /// Time that a client has to send a request's body
+    #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "DURATION", default_value = "10s",
+        value_parser = duration::within("1s", "1h"))]
+    body_timeout: Duration,
 
-    /// Seconds that a client has to read its answer
-    #[arg(long, env = "LICENSE_WRITE_TIMEOUT", value_name = "SECONDS", default_value = "30")]
-    write_timeout: NonZero<u16>,
+    /// Time that a client has to read its answer
+    #[arg(long, env = "LICENSE_WRITE_TIMEOUT", value_name = "DURATION", default_value = "30s",
+        value_parser = duration::within("1s", "1h"))]
+    write_timeout: Duration,
 
     #[arg(long = "cors-origin", env = "LICENSE_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',',
         value_parser = origin, help = "Origin of web pages that may call /validate, /deactivate and /activations/list from a \
@@ -102,11 +107,11 @@ pub(crate) struct NetworkFlags {
     cors_origins: Vec<HeaderValue>,
 
     /// PEM file of the certificate and its chain, for HTTPS; reloaded when it changes
-    #[arg(long, env = "LICENSE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "LICENSE_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 
     /// PEM file of the certificate's private key
-    #[arg(long, env = "LICENSE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "LICENSE_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 }
 
@@ -128,16 +133,18 @@ impl NetworkFlags {
             (Some(certificate), Some(key)) => {
                 Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?)
             }
-            _ => None,
+            (None, None) => None,
+            (Some(_), None) => return Err("--tls-cert requires --tls-key".to_owned()),
+            (None, Some(_)) => return Err("--tls-key requires --tls-cert".to_owned()),
         };
         Ok(ListenOptions {
             trusted_proxies: TrustedProxies::new(self.trusted_proxies.iter().copied(), header),
             max_connections: self.connections.get(),
             max_connections_per_address: self.connections_per_address.get(),
             timeouts: Timeouts {
-                head: seconds(self.head_timeout),
-                idle: seconds(self.idle_timeout),
-                write: seconds(self.write_timeout),
+                head: self.head_timeout,
+                idle: self.idle_timeout,
+                write: self.write_timeout,
             },
             tls,
         })
@@ -176,14 +183,10 @@ impl NetworkFlags {
         options.rate_limits = self.rate_limit.then_some(limits);
         options.validations_at_once = self.validations_at_once.get();
         options.admin_calls_at_once = self.admin_calls_at_once.get();
-        options.body_timeout = seconds(self.body_timeout);
+        options.body_timeout = self.body_timeout;
         options.cors_origins.clone_from(&self.cors_origins);
         options
     }
-}
-
-fn seconds(seconds: NonZero<u16>) -> Duration {
-    Duration::from_secs(seconds.get().into())
 }
 
 fn header_name(text: &str) -> Result<HeaderName, &'static str> {

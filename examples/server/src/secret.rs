@@ -6,7 +6,7 @@ use license_core::clock::SystemRng;
 use license_core::key::Secret;
 
 use crate::database::Database;
-use crate::flags::secret_of_environment;
+use crate::flags::DatabaseFlags;
 
 /// A secret and where it comes from.
 pub(crate) struct LoadedSecret {
@@ -22,9 +22,12 @@ impl LoadedSecret {
         Self { secret, note, created: None }
     }
 
-    /// Removes the file if this start created it. Call it only if nothing was sealed with the secret.
-    pub(crate) fn discard(&self) {
-        if let Some(path) = &self.created {
+    /// Removes the file if this start created it, unless the database was begun: it needs its secret. Call it
+    /// only if nothing was sealed with the secret.
+    pub(crate) fn discard(&self, database: &Database) {
+        if let Some(path) = &self.created
+            && database.is_new()
+        {
             // If the file cannot be removed, the next start uses it.
             let _ = std::fs::remove_file(path);
         }
@@ -33,7 +36,7 @@ impl LoadedSecret {
 
 /// Loads the secret. The first start on an SQLite file creates it. If there is a secret but no database, the
 /// database is lost, unless `create` says otherwise.
-pub(crate) fn load(database: &Database, create: bool) -> Result<LoadedSecret, String> {
+pub(crate) fn load(database: &Database, flags: &DatabaseFlags, create: bool) -> Result<LoadedSecret, String> {
     let path = database.secret_file();
     if let Some(path) = &path
         && database.is_new()
@@ -46,8 +49,8 @@ pub(crate) fn load(database: &Database, create: bool) -> Result<LoadedSecret, St
             path.display()
         ));
     }
-    if let Some(secret) = secret_of_environment()? {
-        return Ok(LoadedSecret::existing(secret, "from LICENSE_SECRET".to_owned()));
+    if let Some(secret) = flags.secret()? {
+        return Ok(LoadedSecret::existing(secret, format!("from {}", flags.secret.name())));
     }
     let Some(path) = path else {
         return match database {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::service::{ServiceOptions, Services};
+use license_store::sql::OpenError;
 
 use crate::database::Database;
 use crate::flags::Flags;
@@ -27,8 +28,14 @@ pub(crate) async fn with_services<T>(
     let target = if is_new && dry_run { &Database::Memory } else { database };
     let has_secret = database.secret_file().is_some_and(|file| file.exists());
     // An import is one way to fill a new database whose secret was copied from another machine.
-    let secret = secret::load(if has_secret { database } else { target }, true)?;
-    let store = target.open().await.inspect_err(|_| secret.discard())?;
+    let secret = secret::load(if has_secret { database } else { target }, &flags.database, true)?;
+    let store = match target.try_open(is_new).await {
+        Err(OpenError::OlderSchema { found: 0, .. }) if dry_run => Database::Memory.open(true).await,
+        // Commands create tables, but do not change those of an earlier version.
+        Err(OpenError::OlderSchema { found: 0, .. }) => target.open(true).await,
+        opened => opened.map_err(|error| target.failed(&error)),
+    };
+    let store = store.inspect_err(|_| secret.discard(target))?;
     drop(starting);
     if is_new && !dry_run {
         note(&format!("{database}: new; secret: {}", secret.note));

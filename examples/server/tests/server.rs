@@ -15,8 +15,12 @@ mod client;
 #[cfg(target_os = "linux")]
 #[path = "server/clock.rs"]
 mod clock;
+#[path = "server/config_file.rs"]
+mod config_file;
 #[path = "server/console.rs"]
 mod console;
+#[path = "server/failover.rs"]
+mod failover;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]
@@ -32,12 +36,18 @@ mod leases;
 mod lifecycle;
 #[path = "server/limits.rs"]
 mod limits;
+#[path = "server/migration.rs"]
+mod migration;
 #[path = "server/network.rs"]
 mod network;
 #[path = "server/postgres.rs"]
 mod postgres;
 #[path = "server/postgres_faults.rs"]
 mod postgres_faults;
+#[path = "server/read_replica.rs"]
+mod read_replica;
+#[path = "server/secret_rotation.rs"]
+mod secret_rotation;
 #[path = "server/secrets.rs"]
 mod secrets;
 #[path = "server/signing_keys.rs"]

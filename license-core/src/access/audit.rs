@@ -198,6 +198,11 @@ impl AuditEntry {
         Self { changes: object(changes), ..Self::new("clock.accept", actor, at) }
     }
 
+    /// Creates the entry of a rotation of the secret. It does not contain the secret.
+    pub(crate) fn of_secret(actor: &Actor, at: DateTime<Utc>) -> Self {
+        Self::new("secret.rotate", actor, at)
+    }
+
     /// Creates the entry of an action on a bulk job.
     pub(crate) fn of_job(action: &str, changes: Value, actor: &Actor, at: DateTime<Utc>) -> Self {
         Self { changes: object(changes), ..Self::new(action, actor, at) }

@@ -51,6 +51,10 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
         audit: Option<AuditEntry>,
     ) -> Result<Vec<u8>, StoreError>;
 
+    /// Replaces the value of a setting, and writes the audit entry in the same commit. If the value is not
+    /// `change.from`, returns `false` and writes nothing.
+    async fn replace_setting(&self, change: &SettingChange) -> Result<bool, StoreError>;
+
     /// Lists settings whose name starts with `prefix`: name and value, ordered by name.
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
@@ -115,4 +119,17 @@ pub trait TransferSnapshot: Send {
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError>;
+}
+
+/// Arguments of [`TransferStore::replace_setting`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingChange {
+    /// Name of the setting.
+    pub name: String,
+    /// The value that was read.
+    pub from: Vec<u8>,
+    /// The new value.
+    pub to: Vec<u8>,
+    /// The audit entry.
+    pub audit: AuditEntry,
 }

@@ -3,6 +3,7 @@
 mod fixture;
 pub mod imports;
 pub mod rollups;
+pub mod settings;
 pub mod snapshots;
 pub mod trial_claims;
 
@@ -16,4 +17,5 @@ cases! { $ transfer_store_tests TransferStore transfer
     rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again,
         imported_rollups_and_settings_are_audited;
     trial_claims: trial_claims_are_imported_once, imported_license_takes_its_trials;
+    settings: replaced_setting_is_shared, racing_replacements_have_one_winner, replaced_setting_is_audited;
 }

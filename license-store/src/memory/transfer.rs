@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::license::{ActivationId, Counters, Lease, LeaseId, License, LicenseId};
-use license_core::store::{LicenseRecord, PageRequest, TransferSnapshot, TransferStore};
+use license_core::store::{LicenseRecord, PageRequest, SettingChange, TransferSnapshot, TransferStore};
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch, TrialClaimBatch,
 };
@@ -118,6 +118,16 @@ impl TransferStore for MemoryStore {
             }
         }
         Ok(data.settings[name].clone())
+    }
+
+    async fn replace_setting(&self, SettingChange { name, from, to, audit }: &SettingChange) -> Result<bool> {
+        let data = &mut *self.data();
+        let Some(value) = data.settings.get_mut(name).filter(|value| *value == from) else {
+            return Ok(false);
+        };
+        value.clone_from(to);
+        data.audit.add(audit);
+        Ok(true)
     }
 
     async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64> {

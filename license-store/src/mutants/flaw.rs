@@ -175,6 +175,8 @@ flaws! {
     ChecksSigningKeyFirst => "leases::races::signing_keys_outlive_their_leases",
     /// Lists revoked leases without those of suspended and revoked licenses.
     ListsEndedLeasesOnly => "leases::lists::revoked_leases_are_listed_until_they_end",
+    /// Replaces a setting without comparing its value.
+    ReplacesSettingsBlindly => "transfer::settings::racing_replacements_have_one_winner",
     /// Imports licenses without their leases.
     ForgetsImportedLeases => "transfer::imports::imported_license_is_stored_unchanged",
     /// Looks up a link, lets others run, then uses it up and opens the session.

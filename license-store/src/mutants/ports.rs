@@ -286,6 +286,15 @@ impl Layer for Mutant {
         Ok(new)
     }
 
+    async fn replace_setting(&self, change: &SettingChange) -> Result<bool> {
+        let mut change = change.clone();
+        if self.flaw == Flaw::ReplacesSettingsBlindly {
+            let found = self.inner.data().settings.get(&change.name).cloned();
+            change.from = found.unwrap_or(change.from);
+        }
+        self.inner.replace_setting(&change).await
+    }
+
     async fn move_heartbeat(&self, change: &HeartbeatChange) -> Result<bool> {
         let mut change = change.clone();
         if self.flaw == Flaw::MovesHeartbeatBlindly {

@@ -2,7 +2,7 @@
 
 use license_core::access::AuditEntry;
 use license_core::command::NewLicense;
-use license_core::store::{ChangeNotice, Created};
+use license_core::store::{ChangeNotice, Created, SettingChange};
 
 use super::prelude::*;
 use super::rows::{audit_row, event_row, license_row, metadata_rows, new_activation_row};
@@ -67,5 +67,19 @@ impl<D: Dialect> SqlDatabase<D> {
         let stored = rows.first("settings", name, |row| row.bytes("value"))?.ok_or_else(missing)?;
         self.commit(tx).await?;
         Ok(stored)
+    }
+
+    pub(super) async fn try_replace_setting(
+        &self,
+        SettingChange { name, from, to, audit }: &SettingChange,
+    ) -> Result<bool> {
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        let values = values![&**name, &**from, &**to];
+        if self.fetch(&mut tx, &self.sql.settings.replace, values).await?.is_empty() {
+            return Ok(false);
+        }
+        self.insert_audit(&mut tx, audit).await?;
+        self.commit(tx).await?;
+        Ok(true)
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Pools<D: Dialect> {
     pub(super) readers: Pool<D::Db>,
     /// For lists, reports and exports, so that validations never wait for them.
     pub(super) list_readers: Pool<D::Db>,
+    /// For reports and exports, at a replica of the database.
+    pub(super) replica: Option<Pool<D::Db>>,
 }
 
 /// A database, shared by a store and its tasks.
@@ -79,6 +81,9 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Waits for the statements that are running, and closes all connections.
     pub(super) async fn close(&self) {
         self.dialect.close().await;
+        if let Some(replica) = &self.pools.replica {
+            replica.close().await;
+        }
         self.pools.list_readers.close().await;
         self.pools.readers.close().await;
         self.pools.writer.close().await;
@@ -93,7 +98,16 @@ impl<D: Dialect> SqlDatabase<D> {
         let rows = self.dialect.fetch(connection, sql.clone(), values);
         #[cfg(test)]
         let rows = self.fault.around(rows);
-        rows.await.map(Rows).map_err(|error| self.failed(error))
+        self.answered(rows).await.map(Rows).map_err(|error| self.failed(error))
+    }
+
+    /// Waits for an answer. If another server becomes the primary meanwhile, the old one may never give it.
+    async fn answered<T>(&self, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            error = self.dialect.switched() => Err(error),
+        }
     }
 
     /// Converts an error, and notes a full disk.
@@ -167,9 +181,34 @@ impl<D: Dialect> SqlDatabase<D> {
         self.begin_on(self.list_connection(true).await?, self.dialect.begin_list()).await
     }
 
-    /// Begins a transaction for an export, which has no time limit.
+    /// Begins a transaction for a usage report like [`begin_list`](Self::begin_list), at the replica if there
+    /// is one.
+    pub(super) async fn begin_report(&self) -> Result<Tx<D>> {
+        match self.begin_on_replica(self.dialect.begin_list()).await {
+            Some(tx) => Ok(tx),
+            None => self.begin_list().await,
+        }
+    }
+
+    /// Begins a transaction for an export, which has no time limit, at the replica if there is one.
     pub(super) async fn begin_snapshot(&self) -> Result<Tx<D>> {
-        self.begin_on(self.list_connection(false).await?, self.dialect.begin_snapshot()).await
+        match self.begin_on_replica(self.dialect.begin_snapshot()).await {
+            Some(tx) => Ok(tx),
+            None => self.begin_on(self.list_connection(false).await?, self.dialect.begin_snapshot()).await,
+        }
+    }
+
+    /// Begins a transaction at the replica. Returns `None` if there is none, or it does not answer.
+    async fn begin_on_replica(&self, begin: SqlStr) -> Option<Tx<D>> {
+        let connection = self.pools.replica.as_ref()?.acquire().await;
+        let tx = match connection {
+            Ok(connection) => self.begin_on(connection, begin).await,
+            Err(error) => Err(store_error::<D>(error)),
+        };
+        let failed = |error: &StoreError| {
+            tracing::warn!(error = error as &dyn std::error::Error, "the read replica does not answer");
+        };
+        tx.inspect_err(failed).ok()
     }
 
     /// Begins a transaction that reads from one snapshot. It needs no commit: no reader waits for its end.
@@ -184,7 +223,10 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         // A separate task: if the driver's BEGIN is cancelled before its answer, the connection goes back
         // to the pool with an open transaction, in which the writes of the next caller are lost.
-        let transaction = tokio::spawn(begin).await;
+        let begin = tokio::spawn(begin);
+        let stop = begin.abort_handle();
+        let answer = self.answered(async { Ok(begin.await) }).await;
+        let transaction = answer.inspect_err(|_| stop.abort()).map_err(|error| self.failed(error))?;
         transaction
             .map_err(|error| StoreError::Unavailable { source: error.into() })?
             .map_err(|error| self.failed(error))
@@ -216,7 +258,7 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Commits. If the files of the database are lost, the commit is not acknowledged.
     pub(super) async fn commit(&self, tx: Tx<D>) -> Result<()> {
-        tx.commit().await.map_err(|error| self.failed(error))?;
+        self.answered(tx.commit()).await.map_err(|error| self.failed(error))?;
         self.written();
         self.check_files()
     }

@@ -76,6 +76,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// ends with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
+    /// Selects `at`: up to when a replica has the changes of the database; NULL if it is none.
+    const REPLAYED_AT: &'static str;
+
     /// Begins a statement that explains the plan of another one, and the column of its answer.
     const EXPLAIN: (&'static str, &'static str);
 
@@ -111,6 +114,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn imported(&self);
     /// Removes what an erasure deleted from the files of the database, as far as this process can.
     fn erased(&self) -> impl Future<Output = ()> + Send;
+
+    /// Waits until another server became the primary: open connections then lead to the old one. Returns that
+    /// as an error.
+    fn switched(&self) -> impl Future<Output = sqlx::Error> + Send;
 
     /// Ends the tasks that have connections of their own.
     fn close(&self) -> impl Future<Output = ()> + Send;

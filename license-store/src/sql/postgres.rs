@@ -2,13 +2,15 @@
 
 mod listener;
 mod options;
+mod servers;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::store::BoxError;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, Postgres as Driver};
+use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow, Postgres as Driver};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqlStr};
 
 use super::database::Pools;
@@ -18,6 +20,7 @@ use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::store::SqlStore;
 pub use options::PostgresOptions;
 use options::millis;
+use servers::{Failover, Servers};
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 
@@ -26,6 +29,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
 /// A connection that was idle for longer is pinged before use. A ping at each use would double the time of a
 /// read.
 const PING_AFTER: Duration = Duration::from_secs(1);
+/// How long a report waits for a connection to the replica, before it reads from the database itself.
+const REPLICA_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum pause between two reads of a snapshot, in PostgreSQL's syntax.
 const SNAPSHOT_IDLE: &str = "10min";
 /// Name of the connections in `pg_stat_activity`, unless the URL has one.
@@ -39,6 +44,8 @@ pub struct Postgres {
     begin_read: SqlStr,
     begin_list: SqlStr,
     transaction_pooler: bool,
+    /// If there are several servers.
+    failover: Option<Arc<Failover>>,
 }
 
 /// A store in a PostgreSQL database, version 13 or later: any number of nodes.
@@ -72,6 +79,7 @@ impl Postgres {
                 ),
             ),
             transaction_pooler: options.transaction_pooler,
+            failover: None,
         }
     }
 }
@@ -170,6 +178,12 @@ impl Dialect for Postgres {
         )
     }
 
+    // The commit time of the last transaction that was replayed; before the first one, that of the checkpoint
+    // from which the replica started.
+    const REPLAYED_AT: &'static str = "SELECT CASE WHEN pg_is_in_recovery() THEN CAST(EXTRACT(EPOCH FROM \
+        COALESCE(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))) \
+        * 1000000 AS BIGINT) END AS at";
+
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN", "QUERY PLAN");
 
     async fn fetch(
@@ -199,6 +213,13 @@ impl Dialect for Postgres {
 
     async fn erased(&self) {}
 
+    async fn switched(&self) -> sqlx::Error {
+        match &self.failover {
+            Some(failover) => failover.switched().await,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn close(&self) {}
 
     fn is_contended(code: &str) -> bool {
@@ -224,26 +245,42 @@ impl SqlStore<Postgres> {
     /// encryption and verifies the server. The tables are created in the first schema of the user's
     /// `search_path`.
     ///
+    /// The URL may name several servers, as `HOST:PORT,HOST:PORT`. The store uses the one that accepts writes,
+    /// and changes to another one after a failover. It accepts `target_session_attrs=read-write` and `primary`,
+    /// which mean the same.
+    ///
     /// # Errors
     /// Returns [`OpenError`] if the database cannot be opened. A database of a later version is not changed.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
-        let mut server = server(url)?;
-        let listen = self::server(options.listen_url.as_deref().unwrap_or(url))?;
+        let mut servers = Servers::parse(url)?;
+        if options.transaction_pooler {
+            servers = servers.map(|server| server.statement_cache_capacity(0));
+        }
+        let primary = servers.primary().await.map_err(open_error)?;
+        let failover = Arc::new(Failover::new(primary.clone()));
+        let (before_acquire, after_release) = (Arc::clone(&failover), Arc::clone(&failover));
         let mut pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
+            .before_acquire(move |connection, meta| {
+                let outdated = before_acquire.is_outdated(meta.age);
                 Box::pin(async move {
+                    if outdated {
+                        return Ok(false);
+                    }
                     if meta.idle_for > PING_AFTER {
                         connection.ping().await?;
                     }
                     Ok(true)
                 })
+            })
+            .after_release(move |_, meta| {
+                // An error closes the connection at once; otherwise the pool waits for the answer to a ping.
+                let outdated = after_release.is_outdated(meta.age);
+                Box::pin(async move { if outdated { Err(servers::switched_error()) } else { Ok(true) } })
             });
-        if options.transaction_pooler {
-            server = server.statement_cache_capacity(0);
-        } else {
+        if !options.transaction_pooler {
             // Not as start-up parameters: poolers reject those that they do not know, in session mode too.
             // Statements without BEGIN take the isolation level of the session.
             let isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
@@ -254,26 +291,34 @@ impl SqlStore<Postgres> {
             });
         }
         let list_readers =
-            pool.clone().max_connections(options.list_connections).connect_lazy_with(server.clone());
-        let pool = pool.connect_with(server).await.map_err(open_error)?;
-        let dialect = Postgres::new(options);
-        prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
-        let listener = listener::connect(&listen).await.map_err(open_error)?;
-        let feed = Feed::with_receiver(|changes| listener::run(listener, listen, changes));
-        let pools = Pools { writer: pool.clone(), readers: pool, list_readers };
+            pool.clone().max_connections(options.list_connections).connect_lazy_with(primary.clone());
+        let replica = options.read_replica.as_deref().map(Servers::parse).transpose()?.map(|replica| {
+            let pool = pool.clone().max_connections(options.list_connections);
+            pool.acquire_timeout(REPLICA_TIMEOUT).connect_lazy_with(replica.first())
+        });
+        let pool = pool.connect_with(primary).await.map_err(open_error)?;
+        let mut dialect = Postgres::new(options);
+        prepare(&mut *pool.acquire().await.map_err(open_error)?, options).await?;
+        // The listener notices first that the server is gone. At a pooler, the pooler finds the primary.
+        dialect.failover = Some(failover).filter(|_| servers.are_several() && options.listen_url.is_none());
+        let failover = dialect.failover.clone();
+        let switched_pools = [pool.clone(), list_readers.clone()];
+        let servers = options.listen_url.as_deref().map_or(Ok(servers), Servers::parse)?;
+        let listener = listener::connect(&servers).await.map_err(open_error)?.0;
+        let feed = Feed::with_receiver(|changes| {
+            listener::run(listener, servers, changes, move |server| {
+                if let Some(failover) = &failover {
+                    failover.switch(server, &switched_pools);
+                }
+            })
+        });
+        let pools = Pools { writer: pool.clone(), readers: pool, list_readers, replica };
         Ok(Self::new(dialect, pools, feed))
     }
 }
 
-fn server(url: &str) -> Result<PgConnectOptions, OpenError> {
-    let server: PgConnectOptions = url.parse().map_err(open_error)?;
-    let named = server.get_application_name().is_some();
-    let server = if named { server } else { server.application_name(APPLICATION) };
-    // Poolers reject this start-up parameter, and no column is a float.
-    Ok(server.extra_float_digits(None))
-}
-
-async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(), OpenError> {
+async fn prepare(connection: &mut PgConnection, options: &PostgresOptions) -> Result<(), OpenError> {
+    let keep_prepared = !options.transaction_pooler;
     // A second node waits for the whole migration of the first, without a timeout.
     let begin =
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
@@ -292,7 +337,10 @@ async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(
         let error = format!("its encoding is {encoding}; create it with encoding UTF8");
         return Err(OpenError::Database(error.into()));
     }
-    migrate(&mut *tx, SCHEMAS).await?;
+    let has_schema = SqlStr::from_static("SELECT to_regclass('license_migrations') IS NOT NULL AS found");
+    let has_schema = fetch(&mut tx, has_schema, &[], keep_prepared).await.map_err(open_error)?;
+    let has_schema = has_schema[0].try_get("found").map_err(open_error)?;
+    migrate(&mut *tx, SCHEMAS, has_schema, options.migrate).await?;
     if !keep_prepared {
         tx.execute("DEALLOCATE ALL").await.map_err(open_error)?;
     }

@@ -19,7 +19,7 @@ use sqlx::sqlite::{
     Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Executor, SqlStr};
+use sqlx::{ConnectOptions, Connection, Executor, Row, SqlStr};
 
 use super::database::Pools;
 use super::dialect::{Dialect, Durability, Value, driver};
@@ -48,6 +48,11 @@ const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = 
 const BEGIN_COMPACTION: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/sqlite/0001_initial.sql"))];
+
+/// Returns the number of the schema of this version.
+fn last_schema() -> i64 {
+    i64::try_from(SCHEMAS.len()).unwrap_or(i64::MAX)
+}
 
 /// The dialect of SQLite.
 #[derive(Debug)]
@@ -143,6 +148,9 @@ impl Dialect for Sqlite {
         format!("{each} CROSS JOIN {table} WHERE {condition}")
     }
 
+    // No replica.
+    const REPLAYED_AT: &'static str = "SELECT NULL AS at";
+
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN QUERY PLAN", "detail");
 
     async fn fetch(
@@ -176,6 +184,10 @@ impl Dialect for Sqlite {
 
     async fn erased(&self) {
         self.checkpoints.erased().await;
+    }
+
+    fn switched(&self) -> impl Future<Output = sqlx::Error> + Send {
+        std::future::pending()
     }
 
     async fn close(&self) {
@@ -220,6 +232,9 @@ impl SqlStore<Sqlite> {
             // SQLite would remove the log, and with it the last changes.
             return Err(OpenError::Damaged { has_log, source: "the file is missing or empty".into() });
         }
+        if !options.migrate && !has_bytes(path) {
+            return Err(OpenError::OlderSchema { found: 0, known: last_schema() });
+        }
         Self::open_files(path, options).await.map_err(|error| match error {
             OpenError::Database(source) if is_damaged(&*source) => OpenError::Damaged { has_log, source },
             error => error,
@@ -227,7 +242,8 @@ impl SqlStore<Sqlite> {
     }
 
     async fn open_files(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
-        let SqliteOptions { lock_timeout, readers, list_readers, list_timeout } = *options;
+        let SqliteOptions { lock_timeout, readers, list_readers, list_timeout, migrate: may_change } =
+            *options;
         let file_error = |source| OpenError::File { source };
         match create_private(path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(file_error(error)),
@@ -268,7 +284,10 @@ impl SqlStore<Sqlite> {
             .pragma("temp_store", "memory");
         let writer = connect(&writing, &writer_options, lock_timeout).await.map_err(open_error)?;
         let mut tx = writer.begin_with(SqlStr::from_static(BEGIN_FULL)).await.map_err(open_error)?;
-        migrate(&mut *tx, SCHEMAS).await?;
+        let has_schema = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'license_migrations')";
+        let has_schema = tx.fetch_one(has_schema).await.map_err(open_error)?;
+        let has_schema = has_schema.try_get(0).map_err(open_error)?;
+        migrate(&mut *tx, SCHEMAS, has_schema, may_change).await?;
         // Loads the statistics that the migration may have written. Without this, a connection keeps those
         // from when it opened.
         tx.execute("ANALYZE sqlite_schema").await.map_err(open_error)?;
@@ -288,6 +307,6 @@ impl SqlStore<Sqlite> {
         let files = Arc::new(DatabaseFiles::of(path).map_err(file_error)?);
         let checkpoints = Checkpoints::start(checkpointer, writer.clone(), Arc::clone(&files));
         let dialect = Sqlite { checkpoints, files, list_timeout };
-        Ok(Self::new(dialect, Pools { writer, readers, list_readers }, Feed::default()))
+        Ok(Self::new(dialect, Pools { writer, readers, list_readers, replica: None }, Feed::default()))
     }
 }

@@ -5,7 +5,7 @@ mod snapshot;
 use async_trait::async_trait;
 use license_core::access::AuditEntry;
 use license_core::license::{Counters, ExternalId};
-use license_core::store::{ChangeNotice, TransferSnapshot, TransferStore};
+use license_core::store::{ChangeNotice, SettingChange, TransferSnapshot, TransferStore};
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch, TrialClaimBatch,
 };
@@ -179,6 +179,10 @@ impl<D: Dialect> TransferStore for SqlStore<D> {
 
     async fn declare_setting(&self, name: &str, value: &[u8], audit: Option<AuditEntry>) -> Result<Vec<u8>> {
         retry(|| self.database.try_put_if_absent(name, value, audit.as_ref())).await
+    }
+
+    async fn replace_setting(&self, change: &SettingChange) -> Result<bool> {
+        retry(|| self.database.try_replace_setting(change)).await
     }
 
     async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {

@@ -30,7 +30,7 @@ fn health(stream: &mut TcpStream) -> std::io::Result<String> {
 /// no time.
 #[test]
 fn trickling_sockets_are_cut_off_and_block_no_caller() {
-    let args = ["--connections-per-address", "2000", "--head-timeout", "2", "--body-timeout", "2"];
+    let args = ["--connections-per-address", "2000", "--head-timeout", "2s", "--body-timeout", "2s"];
     let (_folder, server) = Server::start_in_memory(&args);
     let license = server.issue(TOKEN, &starter());
     let starts = [
@@ -104,7 +104,7 @@ fn connections_over_the_limit_are_refused() {
 
 #[test]
 fn silent_and_idle_connections_are_closed() {
-    let (_folder, server) = Server::start_in_memory(&["--idle-timeout", "1"]);
+    let (_folder, server) = Server::start_in_memory(&["--idle-timeout", "1s"]);
     let (mut silent, mut idle) = (connect(&server), connect(&server));
     assert_eq!(health(&mut idle).unwrap(), "200");
     for stream in [&mut silent, &mut idle] {

@@ -83,7 +83,7 @@ fn air_gapped_device_is_licensed_and_returned_by_codes() {
     let vendor = Vendor::start(folder.path(), &json!({ "offline_days": 7, "trust_release": true }));
     let software = vendor.software(NO_SERVER, &folder.path().join("state"), "air-gapped");
     let code = software.begin_request().unwrap().to_text();
-    let answer = lease(folder.path(), &code, &["--request", "-", "--days", "9"]);
+    let answer = lease(folder.path(), &code, &["--request", "-", "--duration", "9d"]);
     let notes = String::from_utf8(answer.stderr).unwrap();
     assert!(answer.status.success() && notes.contains("the plan allows fewer days"), "{notes}");
     let file = String::from_utf8(answer.stdout).unwrap();

@@ -41,9 +41,10 @@ fn invalid_network_flags_are_rejected() {
         &["--cors-origin", "https://example.com/"],
         &["--cors-origin", "example.com"],
         &["--connections", "0"],
-        &["--head-timeout", "0"],
-        &["--idle-timeout", "0"],
+        &["--head-timeout", "0s"],
+        &["--idle-timeout", "0s"],
         &["--tls-cert", "cert.pem"],
+        &["--tls-key", "key.pem"],
     ] {
         let output = command(folder.path()).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");

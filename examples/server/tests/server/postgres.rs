@@ -20,7 +20,7 @@ pub(crate) fn node_with(folder: &std::path::Path, url: &str, flags: &[&str]) -> 
     let env = [
         ("LICENSE_SECRET", secret.as_str()),
         ("LICENSE_DATABASE", url),
-        ("LICENSE_DATABASE_TIMEOUT", "2"),
+        ("LICENSE_DATABASE_TIMEOUT", "2s"),
         ("LICENSE_ADMIN_TOKEN", TOKEN),
     ];
     Server::start_with(folder, flags, &env)

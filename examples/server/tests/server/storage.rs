@@ -217,7 +217,7 @@ fn messages_never_show_a_password() {
     ] {
         let secret = "5a".repeat(32);
         let mut command = crate::process::command(folder.path());
-        command.args(args).args(["--database-timeout", "1"]).env("LICENSE_SECRET", secret);
+        command.args(args).args(["--database-timeout", "1s"]).env("LICENSE_SECRET", secret);
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();

@@ -21,7 +21,7 @@ pub(crate) const FLAGS: [&str; 7] = [
     "127.0.0.0/8",
     "--webhook-allow-http",
     "--webhook-timeout",
-    "1",
+    "1s",
     "--webhook-schedule",
     "0s,100ms,100ms,100ms,200ms,200ms,200ms,500ms,500ms,500ms,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,2s,2s,2s,2s,2s,2s",
 ];

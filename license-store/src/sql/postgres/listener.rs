@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
+use super::servers::Servers;
 use crate::sql::feed::RemoteChanges;
 
 const CHANNEL: &str = "license_changes";
@@ -15,19 +16,30 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause between attempts to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn connect(server: &PgConnectOptions) -> sqlx::Result<PgListener> {
+/// Listens on the primary. Returns its address too.
+pub(super) async fn connect(servers: &Servers) -> sqlx::Result<(PgListener, PgConnectOptions)> {
+    let server = servers.primary().await?;
     // A separate pool: the listener never returns its connection.
     let pool =
         PgPoolOptions::new().max_connections(1).acquire_timeout(TIMEOUT).connect_lazy_with(server.clone());
-    let mut listener = PgListener::connect_with(&pool).await?;
-    // The loss must be announced before there is a new connection.
-    listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
+    let listener = async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // The loss must be announced before there is a new connection.
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    let listener = tokio::time::timeout(TIMEOUT, listener).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    Ok((listener?, server))
 }
 
-/// Receives changes, and reconnects whenever the connection is lost.
-pub(super) async fn run(listener: PgListener, server: PgConnectOptions, changes: RemoteChanges) {
+/// Receives changes, and reconnects whenever the connection is lost: `reconnected` is called with the server.
+pub(super) async fn run(
+    listener: PgListener,
+    servers: Servers,
+    changes: RemoteChanges,
+    reconnected: impl Fn(&PgConnectOptions),
+) {
     let mut current = Some(listener);
     loop {
         if let Some(listener) = current.take() {
@@ -36,7 +48,10 @@ pub(super) async fn run(listener: PgListener, server: PgConnectOptions, changes:
             changes.lost();
         }
         tokio::time::sleep(RETRY_PAUSE).await;
-        current = tokio::time::timeout(TIMEOUT, connect(&server)).await.ok().and_then(Result::ok);
+        if let Ok((listener, server)) = connect(&servers).await {
+            reconnected(&server);
+            current = Some(listener);
+        }
     }
 }
 

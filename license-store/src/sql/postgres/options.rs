@@ -31,6 +31,13 @@ pub struct PostgresOptions {
     /// URL at which to listen for changes of other nodes; `None` for that of the database. A pooler in
     /// transaction mode does not forward notifications; with one, set the URL of the server itself.
     pub listen_url: Option<String>,
+    /// URL of a streaming replica for usage reports and exports. Their `as_of` is not later than the last
+    /// transaction that the replica has. While it cannot be reached, they read from the database itself.
+    pub read_replica: Option<String>,
+    /// Whether to create the tables in an empty database, and to migrate one of an earlier version. If not,
+    /// connecting fails with [`OlderSchema`](crate::sql::OpenError::OlderSchema), and the user of the database
+    /// needs no right to change tables.
+    pub migrate: bool,
 }
 
 impl Default for PostgresOptions {
@@ -44,11 +51,13 @@ impl Default for PostgresOptions {
             lock_timeout: Duration::from_secs(3),
             transaction_pooler: false,
             listen_url: None,
+            read_replica: None,
+            migrate: true,
         }
     }
 }
 
-/// Does not show `listen_url`, which may contain a password.
+/// Does not show `listen_url` and `read_replica`, which may contain passwords.
 impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresOptions")
@@ -59,6 +68,7 @@ impl fmt::Debug for PostgresOptions {
             .field("statement_timeout", &self.statement_timeout)
             .field("lock_timeout", &self.lock_timeout)
             .field("transaction_pooler", &self.transaction_pooler)
+            .field("migrate", &self.migrate)
             .finish_non_exhaustive()
     }
 }

@@ -34,9 +34,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
 use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
 use tokio::task::spawn_blocking;
 
-use super::SCHEMAS;
 use super::connect::is_damaged;
 use super::files::{beside, has_bytes};
+use super::last_schema;
 use crate::sql::fault::is_contended;
 pub use error::BackupError;
 use unfinished_file::UnfinishedFile;
@@ -195,7 +195,7 @@ async fn check_tables(connection: &mut SqliteConnection, shown: &Path) -> Result
     let schema = "SELECT MAX(version) AS version FROM license_migrations";
     let schema = connection.fetch_one(schema).await.ok();
     let found: Option<i64> = schema.and_then(|row| row.try_get("version").ok()).flatten();
-    let known = i64::try_from(SCHEMAS.len()).unwrap_or(i64::MAX);
+    let known = last_schema();
     match found {
         None => Err(BackupError::not_a_backup(shown, NO_TABLES)),
         Some(found) if found != known => {

@@ -15,6 +15,9 @@ pub struct SqliteOptions {
     /// How long a list or a report may take before it fails with
     /// [`QueryTooBroad`](license_core::StoreError::QueryTooBroad). Exports have no limit.
     pub list_timeout: Duration,
+    /// Whether to create a missing database, and to migrate one of an earlier version. If not, opening it
+    /// fails with [`OlderSchema`](crate::sql::OpenError::OlderSchema).
+    pub migrate: bool,
 }
 
 impl Default for SqliteOptions {
@@ -24,6 +27,7 @@ impl Default for SqliteOptions {
             readers: 4,
             list_readers: 3,
             list_timeout: Duration::from_secs(2),
+            migrate: true,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Usage reports.
 
+use chrono::{DateTime, Utc};
 use license_core::license::LicenseId;
 use license_core::store::Page;
 use license_core::usage::{
     Day, LicenseUsage, PlanUsage, UsageCell, UsageOverview, UsageQuery, UsageReport, UsageShare, Validation,
     ValidationCursor,
 };
+use sqlx::SqlStr;
 
 use crate::sql::prelude::*;
 
@@ -14,16 +16,22 @@ type History = Vec<(ValidationCursor, Validation)>;
 
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn report_of_license(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
+        // At a replica, the license may be missing although it exists.
+        if self.pools.replica.is_some() {
+            self.check_exists(&mut *self.begin_read().await?, id).await?;
+        }
         // One snapshot for all statements.
-        let mut tx = self.begin_list().await?;
-        self.check_exists(&mut tx, id).await?;
+        let mut tx = self.begin_report().await?;
+        if self.pools.replica.is_none() {
+            self.check_exists(&mut tx, id).await?;
+        }
         self.usage_report(&mut tx, Some(id), query).await
     }
 
     /// Runs one overview at a time: each reads all rollups of its range several times.
     pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
         let _overview = self.overviews.lock().await;
-        let (mut tx, sql) = (self.begin_list().await?, &self.sql.reports);
+        let (mut tx, sql) = (self.begin_report().await?, &self.sql.reports);
         let usage = self.usage_report(&mut tx, None, query).await?;
         let values = source_values(None, query);
         let active = self.fetch(&mut tx, &sql.active, &values).await?;
@@ -79,6 +87,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let kept = self.usage_kept(tx).await?;
         let as_of = self.fetch(tx, &reports.as_of, &[]).await?;
         let as_of = as_of.first("journal", license, |row| row.maybe_time("as_of"))?.flatten();
+        let as_of = as_of.into_iter().chain(self.replayed_at(tx).await?).min();
         let recent = self.recent(tx, id, query).await?;
 
         let report = UsageReport::new(query, sums, pruned, shares);
@@ -86,6 +95,15 @@ impl<D: Dialect> SqlDatabase<D> {
         let Page { items, next } = Page::from_one_more(recent, query.page.limit, cursor);
         let items = items.into_iter().map(|(_, validation)| validation).collect();
         Ok(UsageReport { recent: Page { items, next }, kept, as_of, ..report })
+    }
+
+    /// Returns up to when a replica has the changes of the database.
+    async fn replayed_at(&self, tx: &mut Tx<D>) -> Result<Option<DateTime<Utc>>> {
+        if self.pools.replica.is_none() {
+            return Ok(None);
+        }
+        let at = self.fetch(tx, &SqlStr::from_static(D::REPLAYED_AT), &[]).await?;
+        Ok(at.first("journal", "", |row| row.maybe_time("at"))?.flatten())
     }
 
     /// Reads the single validations of a page, and one more if there is a next page. Those of one license are

@@ -12,7 +12,7 @@ const FLAGS: [&str; 7] = [
     "127.0.0.0/8",
     "--webhook-allow-http",
     "--webhook-timeout",
-    "60",
+    "60s",
     "--webhook-schedule",
     "0s,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,1h,1h",
 ];

@@ -38,6 +38,7 @@ mod transfer;
 mod trial_claims;
 mod usage;
 mod used_keys;
+pub mod verify;
 mod webhooks;
 
 pub use dialect::{Dialect, Durability, SqlRow, Value};

@@ -4,6 +4,7 @@ mod listener;
 mod options;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::store::SqlStore;
 pub use options::PostgresOptions;
 use options::millis;
+pub use verify::verify;
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 

@@ -1,0 +1,6 @@
+//! Verification of databases.
+
+#[path = "verify/faults.rs"]
+mod faults;
+#[path = "verify/sound.rs"]
+mod sound;

@@ -15,6 +15,7 @@ use crate::secret_rotation::{self, SecretCommand};
 use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
+use crate::verify::{self, VerifyArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
@@ -51,6 +52,9 @@ pub(crate) enum ServerCommand {
     /// Prints a link that opens one session of the console, within ten minutes; servers may be running. Give
     /// --listen, --tls-cert and --console-origin as the server has them, before the command
     ConsoleLink(LinkArgs),
+    /// Checks that a database or a backup is whole, and changes nothing: exit code 0 if it is, 1 if it has faults;
+    /// servers may be running
+    Verify(VerifyArgs),
 }
 
 impl ServerCommand {
@@ -76,6 +80,7 @@ impl ServerCommand {
                 flags.settings.print(&Database::parse(&flags.database)?.to_string());
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Verify(args) => verify::run(args, &flags.database).await,
         }
     }
 }

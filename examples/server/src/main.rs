@@ -30,6 +30,7 @@ mod signing_keys;
 mod startup_message;
 mod tokens;
 mod transfer;
+mod verify;
 
 use std::process::ExitCode;
 

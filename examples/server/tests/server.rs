@@ -55,6 +55,8 @@ mod storage;
 mod tokens;
 #[path = "server/transfer.rs"]
 mod transfer;
+#[path = "server/verify.rs"]
+mod verify;
 #[path = "server/webhook_faults.rs"]
 #[expect(dead_code, reason = "the bench calls more of it")]
 mod webhook_faults;

@@ -18,7 +18,7 @@ use crate::process::{BINARY, Server, TOKEN, command, command_of, failure, starte
 const ADMIN: [&str; 2] = ["--admin-token", TOKEN];
 
 /// Runs a command that must succeed. Returns its output.
-fn run(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, args: &[&str]) -> String {
     let Output { status, stdout, stderr } = command(folder).args(args).output().unwrap();
     assert!(status.success(), "{args:?}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
@@ -57,7 +57,7 @@ fn unfinished(folder: &Path, file: &str) -> Vec<String> {
 }
 
 /// Runs SQL on a database that no server has open.
-fn execute(path: &Path, sql: &'static str) {
+pub(crate) fn execute(path: &Path, sql: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
@@ -320,6 +320,83 @@ fn killed_backup_or_restore_leaves_the_old_state() {
     run(path, &["restore", "--force", "good.db"]);
     assert_eq!(unfinished(path, "backup.db"), ["backup.db.unfinished-0"]);
     assert_eq!(unfinished(path, "licenses.db"), [""; 0]);
+    assert!(has(path, "licenses.db", &id));
+}
+
+/// The backup is smaller than the database, whose last changes are in the log of a killed server. At each limit, a
+/// restoration stops at another point: while it copies, while it moves the log into the database, or not at all.
+#[cfg(target_os = "linux")]
+#[test]
+fn stopped_restore_loses_nothing_and_can_be_repeated() {
+    let (folder, id) = stopped_server();
+    let path = folder.path();
+    run(path, &["backup", "--with-secret", "good.db"]);
+    let server = Server::start_with(path, &ADMIN, &[]);
+    let mut later = String::new();
+    for _ in 0..100 {
+        later = server.issue(TOKEN, &starter())["id"].as_str().unwrap().to_owned();
+    }
+    server.kill();
+    let whole = std::fs::metadata(path.join("good.db")).unwrap().len();
+    for bytes in [1, whole / 2, whole, whole + 8192] {
+        for trap in ["", "trap '' XFSZ;"] {
+            let case = tempdir().unwrap();
+            let case = case.path();
+            for name in ["good.db", "good.db.secret", "licenses.db", "licenses.db-wal", "licenses.db.secret"]
+            {
+                std::fs::copy(path.join(name), case.join(name)).unwrap();
+            }
+            // The signal kills the process that writes behind the limit. Without it, the write fails, as on a full disk.
+            let script = format!("{trap} exec prlimit --fsize={bytes} \"$0\" restore --force good.db");
+            let output = command_of("sh", case).args(["-c", &script, BINARY]).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            let stopped = if trap.is_empty() {
+                output.status.signal() == Some(25)
+            } else {
+                output.status.code() == Some(2) && stderr.lines().count() == 1
+            };
+            assert!(stopped, "{trap} at {bytes} bytes: {:?}: {stderr}", output.status);
+            assert!(has(case, "licenses.db", &later), "{trap} at {bytes} bytes: a change was lost");
+            run(case, &["restore", "--force", "good.db"]);
+            assert!(has(case, "licenses.db", &id) && !has(case, "licenses.db", &later));
+        }
+    }
+}
+
+/// The secret is there before the database, so a killed restoration is repeated as it was.
+#[test]
+fn restore_killed_before_its_last_step_can_be_repeated() {
+    let (folder, id) = stopped_server();
+    let path = folder.path();
+    run(path, &["backup", "--with-secret", "good.db"]);
+    std::fs::copy(path.join("good.db.secret"), path.join("new.db.secret")).unwrap();
+    std::fs::create_dir(path.join("new.db.unfinished-1")).unwrap();
+    std::fs::copy(path.join("good.db"), path.join("new.db.unfinished-1/database")).unwrap();
+    let message = failure(path, &["--database", "sqlite://new.db"], &[]);
+    assert!(message.contains("license-server restore FILE"), "{message}");
+    run(path, &["restore", "good.db", "--database", "sqlite://new.db"]);
+    assert_eq!(unfinished(path, "new.db"), [""; 0]);
+    assert!(has(path, "new.db", &id));
+}
+
+#[test]
+fn restore_refuses_a_backup_with_faults() {
+    let (folder, id) = stopped_server();
+    let path = folder.path();
+    run(path, &["backup", "--with-secret", "bad.db"]);
+    execute(&path.join("bad.db"), "UPDATE licenses SET devices_used = 5");
+    let before = files(path);
+    for args in
+        [&["restore", "--force", "bad.db"][..], &["restore", "bad.db", "--database", "sqlite://new.db"]]
+    {
+        let message = failure(path, args, &[]);
+        let expected = format!(
+            "bad.db has faults: slots: {id}: devices_used is 5, but it has 0 devices; nothing was restored"
+        );
+        assert!(message.contains(&expected) && message.contains("--accept-faults"), "{message}");
+        assert!(files(path) == before, "{args:?} changed a file");
+    }
+    run(path, &["restore", "--force", "--accept-faults", "bad.db"]);
     assert!(has(path, "licenses.db", &id));
 }
 

@@ -3,10 +3,12 @@
 //! Each statement returns the rows `(subject, problem)` of one kind of fault. They read tables in the order of an
 //! index, so that they need no memory in proportion to the database.
 
+use license_core::usage::ValidationOutcome;
+use sqlx::SqlStr;
+
 use super::fragments::sql;
 use crate::sql::dialect::Dialect;
 use crate::sql::rows::NEVER;
-use sqlx::SqlStr;
 
 /// A rule between tables.
 pub(crate) struct Invariant {
@@ -168,11 +170,12 @@ fn of_usage<D: Dialect>() -> Vec<Invariant> {
                 "SELECT r.license_id AS subject, 'validation_count is ' || CAST(COALESCE(c.validation_count, 0) AS TEXT) || \
                  ', but rollups count ' || CAST(r.counted AS TEXT) AS problem FROM \
                  (SELECT license_id, SUM(count) AS counted, MAX(last_at) AS last_at FROM rollups \
-                 WHERE outcome = 'valid' AND day >= {FIRST_WHOLE_DAY} GROUP BY license_id) AS r \
+                 WHERE outcome = '{}' AND day >= {FIRST_WHOLE_DAY} GROUP BY license_id) AS r \
                  LEFT JOIN license_counters c ON c.license_id = r.license_id \
                  WHERE COALESCE(c.validation_count, 0) < r.counted OR COALESCE(c.last_validated_at, r.last_at - 1) < r.last_at \
                  UNION ALL SELECT license_id, 'last_validated_day is not the day of last_validated_at' \
                  FROM license_counters WHERE last_validated_day <> {}",
+                ValidationOutcome::Valid,
                 super::fragments::day("last_validated_at")
             ),
         ),

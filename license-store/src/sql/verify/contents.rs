@@ -31,9 +31,8 @@ impl Faults {
 
     /// Notes a row that cannot be read. Other errors end the verification.
     fn add_row(&mut self, error: StoreError) -> Result<()> {
-        let StoreError::Corrupt { id, .. } = &error else { return Err(error) };
-        let (id, message) = (id.clone(), error.to_string());
-        self.add(&id, message);
+        let StoreError::Corrupt { table, column, id, source } = error else { return Err(error) };
+        self.add(&id, format!("{table}.{column} cannot be read: {source}"));
         Ok(())
     }
 

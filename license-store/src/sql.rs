@@ -16,6 +16,7 @@ mod dialect;
 mod events;
 mod fault;
 pub(crate) mod feed;
+mod inspection;
 mod journal;
 mod leases;
 mod licenses;
@@ -42,5 +43,6 @@ pub mod verify;
 mod webhooks;
 
 pub use dialect::{Dialect, Durability, SqlRow, Value};
+pub use inspection::{InspectedContents, Inspection};
 pub use migrations::OpenError;
 pub use store::SqlStore;

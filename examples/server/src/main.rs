@@ -12,6 +12,7 @@ mod configuration;
 mod console;
 mod database;
 mod database_url;
+mod doctor;
 mod duration;
 mod environment;
 #[cfg(test)]

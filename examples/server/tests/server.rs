@@ -19,6 +19,9 @@ mod clock;
 mod config_file;
 #[path = "server/console.rs"]
 mod console;
+#[cfg(unix)]
+#[path = "server/doctor.rs"]
+mod doctor;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]
@@ -55,6 +58,7 @@ mod storage;
 mod tokens;
 #[path = "server/transfer.rs"]
 mod transfer;
+#[cfg(unix)]
 #[path = "server/verify.rs"]
 mod verify;
 #[path = "server/webhook_faults.rs"]

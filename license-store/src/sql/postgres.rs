@@ -19,7 +19,7 @@ use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::store::SqlStore;
 pub use options::PostgresOptions;
 use options::millis;
-pub use verify::verify;
+pub use verify::{check_notices, inspect, verify};
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 

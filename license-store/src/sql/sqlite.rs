@@ -32,7 +32,7 @@ use checkpoint::Checkpoints;
 use connect::{connect, is_damaged, log_of, open_all};
 use files::{DatabaseFiles, create_private, has_bytes};
 pub use options::SqliteOptions;
-pub use verify::verify;
+pub use verify::{inspect, verify};
 
 /// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. Normally the checkpoint task does
 /// so earlier.

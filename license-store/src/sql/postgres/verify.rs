@@ -1,19 +1,31 @@
 //! Verifies a PostgreSQL database.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use license_core::key::Secret;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgRow};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, SqlStr};
 
 use super::{Postgres, SCHEMAS, fetch, server};
 use crate::sql::OpenError;
 use crate::sql::dialect::{Value, values};
+use crate::sql::inspection::{Inspection, inspect as inspect_tables};
 use crate::sql::rows::Rows;
 use crate::sql::verify::{self, Fault, Snapshot, Verification, VerifyError};
 
 /// Reads from one snapshot, for as long as it takes.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL jit = off";
+
+/// The oldest version of PostgreSQL that works.
+const OLDEST: i64 = 13;
+/// The channel of a test notice.
+const CHANNEL: &str = "license_doctor";
+const SERVER: &str = "SELECT 'PostgreSQL ' || current_setting('server_version') AS version, \
+    CAST(current_setting('server_version_num') AS BIGINT) AS number, \
+    CAST(CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END AS BIGINT) AS replica, \
+    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS time";
 
 /// Verifies the database at `url`, and writes nothing. Servers may be using it.
 ///
@@ -27,21 +39,74 @@ pub async fn verify(
     secret: Option<&Secret>,
     now: DateTime<Utc>,
 ) -> Result<Verification, VerifyError> {
+    read(url, async |snapshot| verify::verify(snapshot, secret, now).await).await
+}
+
+/// Inspects the database at `url`, and writes nothing. Servers may be using it.
+///
+/// # Errors
+/// Returns [`VerifyError`] if the database cannot be read.
+pub async fn inspect(url: &str) -> Result<Inspection, VerifyError> {
+    read(url, async |snapshot| {
+        let server = Rows(snapshot.rows(&SqlStr::from_static(SERVER), &[]).await?);
+        let server = server.first("server", "", |row| {
+            let major = row.int("number")? / 10_000;
+            let obstacle = if row.int("replica")? == 1 {
+                Some("it is a replica, which cannot be written; use the URL of the primary".to_owned())
+            } else if major < OLDEST {
+                Some(format!("it has version {major}, but version {OLDEST} or later is needed"))
+            } else {
+                None
+            };
+            let (version, time) = (row.text("version")?, Some(row.time("time")?));
+            Ok(Inspection { version, obstacle, time, ..Inspection::default() })
+        })?;
+        inspect_tables(snapshot, server.unwrap_or_default()).await
+    })
+    .await
+}
+
+/// Sends a notice at `url`, and waits until it arrives at `listen_url`, as nodes do for changes of each other.
+///
+/// # Errors
+/// Returns [`VerifyError`] if the notice does not arrive within `timeout`.
+pub async fn check_notices(url: &str, listen_url: &str, timeout: Duration) -> Result<(), VerifyError> {
+    let sent = async {
+        let mut listener = PgListener::connect(listen_url).await?;
+        listener.listen(CHANNEL).await?;
+        let mut sender = options(url)?.connect().await?;
+        sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut sender).await?;
+        sender.close().await?;
+        listener.recv().await?;
+        Ok(())
+    };
+    let lost = |_| Err(VerifyError::Database("a notice did not arrive".into()));
+    tokio::time::timeout(timeout, sent).await.unwrap_or_else(lost)
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, VerifyError> {
     let options = server(url).map_err(|error| match error {
         OpenError::Database(source) => VerifyError::Database(source),
         error => VerifyError::Database(error.into()),
     })?;
-    // A pooler may give each transaction another connection, but this is one.
-    let mut snapshot = PostgresSnapshot(options.statement_cache_capacity(0).connect().await?);
-    let verified = async {
-        snapshot.0.execute(BEGIN).await?;
-        verify::verify(&mut snapshot, secret, now).await
+    // A pooler may give each transaction another connection.
+    Ok(options.statement_cache_capacity(0))
+}
+
+/// Reads from one snapshot.
+async fn read<T>(
+    url: &str,
+    work: impl AsyncFnOnce(&mut PostgresSnapshot) -> Result<T, VerifyError>,
+) -> Result<T, VerifyError> {
+    let mut snapshot = PostgresSnapshot(options(url)?.connect().await?);
+    let result = match snapshot.0.execute(BEGIN).await {
+        Ok(_) => work(&mut snapshot).await,
+        Err(error) => Err(error.into()),
     };
-    let verified = verified.await;
     let closed = snapshot.0.close().await;
-    let verified = verified?;
+    let result = result?;
     closed?;
-    Ok(verified)
+    Ok(result)
 }
 
 struct PostgresSnapshot(PgConnection);

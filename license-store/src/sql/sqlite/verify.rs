@@ -11,6 +11,8 @@ use super::connect::{is_damaged, log_of};
 use super::files::has_bytes;
 use super::{SCHEMAS, Sqlite, fetch};
 use crate::sql::dialect::{Value, values};
+use crate::sql::inspection::{Inspection, inspect as inspect_tables};
+use crate::sql::rows::Rows;
 use crate::sql::verify::{self, Fault, Snapshot, Verification, VerifyError};
 
 /// Verifies a database file or a backup, and writes nothing. Servers may be using it, also in this process.
@@ -25,6 +27,28 @@ pub async fn verify(
     secret: Option<&Secret>,
     now: DateTime<Utc>,
 ) -> Result<Verification, VerifyError> {
+    read(path, async |snapshot| verify::verify(snapshot, secret, now).await).await
+}
+
+/// Inspects a database file, and writes nothing. Servers may be using it, also in this process.
+///
+/// # Errors
+/// Returns [`VerifyError`] if there is no database, or it cannot be read.
+pub async fn inspect(path: &Path) -> Result<Inspection, VerifyError> {
+    read(path, async |snapshot| {
+        let version = SqlStr::from_static("SELECT 'SQLite ' || sqlite_version() AS version");
+        let version = Rows(snapshot.rows(&version, &[]).await?);
+        let version = version.first("sqlite", "", |row| row.text("version"))?.unwrap_or_default();
+        inspect_tables(snapshot, Inspection { version, ..Inspection::default() }).await
+    })
+    .await
+}
+
+/// Reads from one snapshot of a file.
+async fn read<T>(
+    path: &Path,
+    work: impl AsyncFnOnce(&mut SqliteSnapshot) -> Result<T, VerifyError>,
+) -> Result<T, VerifyError> {
     if !has_bytes(path) {
         return Err(VerifyError::NoDatabase { path: path.to_owned() });
     }
@@ -33,16 +57,15 @@ pub async fn verify(
     let has_log = log_of(path).exists();
     let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
     let mut snapshot = SqliteSnapshot(options.connect().await?);
-    let verified = async {
-        snapshot.0.execute("BEGIN DEFERRED").await?;
-        verify::verify(&mut snapshot, secret, now).await
+    let result = match snapshot.0.execute("BEGIN DEFERRED").await {
+        Ok(_) => work(&mut snapshot).await,
+        Err(error) => Err(error.into()),
     };
-    let verified = verified.await;
     snapshot.0.close().await?;
     if !has_log && log_of(path).exists() {
         return Err(VerifyError::Opened { path: path.to_owned() });
     }
-    verified
+    result
 }
 
 struct SqliteSnapshot(SqliteConnection);

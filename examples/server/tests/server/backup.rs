@@ -363,18 +363,21 @@ fn stopped_restore_loses_nothing_and_can_be_repeated() {
     }
 }
 
-/// The secret is there before the database, so a killed restoration is repeated as it was.
+/// The secret is there before the database, so that a killed restoration is repeated as it was.
+#[cfg(target_os = "linux")]
 #[test]
-fn restore_killed_before_its_last_step_can_be_repeated() {
+fn killed_restore_elsewhere_is_explained_and_can_be_repeated() {
     let (folder, id) = stopped_server();
     let path = folder.path();
     run(path, &["backup", "--with-secret", "good.db"]);
-    std::fs::copy(path.join("good.db.secret"), path.join("new.db.secret")).unwrap();
-    std::fs::create_dir(path.join("new.db.unfinished-1")).unwrap();
-    std::fs::copy(path.join("good.db"), path.join("new.db.unfinished-1/database")).unwrap();
+    let restore = ["restore", "good.db", "--database", "sqlite://new.db"];
+    let mut killed = command_of("prlimit", path);
+    let status = killed.args(["--fsize=4096", BINARY]).args(restore).output().unwrap().status;
+    assert_eq!(status.signal(), Some(25), "{status:?}");
+    assert!(path.join("new.db.secret").exists() && !path.join("new.db").exists());
     let message = failure(path, &["--database", "sqlite://new.db"], &[]);
     assert!(message.contains("license-server restore FILE"), "{message}");
-    run(path, &["restore", "good.db", "--database", "sqlite://new.db"]);
+    run(path, &restore);
     assert_eq!(unfinished(path, "new.db"), [""; 0]);
     assert!(has(path, "new.db", &id));
 }

@@ -245,14 +245,22 @@ async fn release(database: &Path) -> Result<(), BackupError> {
         let mut connection = options.connect().await?;
         // In WAL mode, every open connection holds a lock that excludes this one.
         let locked = connection.execute("BEGIN EXCLUSIVE; COMMIT").await;
+        // Closing would do so too, but reports no error.
+        let moved = match locked {
+            Ok(_) => connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await,
+            Err(error) => Err(error),
+        };
         let closed = connection.close().await;
-        locked.map(drop).and(closed)
+        moved.map(drop).and(closed)
     };
     match result.await {
         Err(error) if is_contended::<super::Sqlite>(&error) => {
             Err(BackupError::InUse { path: database.to_owned() })
         }
-        Err(error) if !is_damaged(&error) => Err(database_error(error)),
+        Err(error) if !is_damaged(&error) => {
+            let reason = format!("its log (-wal) cannot be moved into it: {error}; make room on the disk");
+            Err(BackupError::file(database, io::Error::other(reason)))
+        }
         _ => Ok(()),
     }
 }

@@ -60,19 +60,17 @@ fn secret(flags: &DatabaseFlags, files: impl Iterator<Item = PathBuf>) -> Result
 }
 
 fn to_text(database: &str, verification: &Verification) -> String {
-    let mut text: String = verification.checks.iter().map(line).collect();
+    let checks: String = verification.checks.iter().map(line).collect();
     let counts = verification.counts.iter().map(|(table, rows)| format!("{table} {rows}"));
     let counts = counts.collect::<Vec<_>>().join(", ");
-    if !counts.is_empty() {
-        text += &format!("rows: {counts}\n");
-    }
+    let rows = if counts.is_empty() { String::new() } else { format!("rows: {counts}\n") };
     let failed = verification.failed().count();
     let result = match failed {
         0 => "is whole".to_owned(),
         1 => "has faults: 1 check failed".to_owned(),
         failed => format!("has faults: {failed} checks failed"),
     };
-    text + &format!("{database} {result}\n")
+    format!("{checks}{rows}{database} {result}\n")
 }
 
 fn line(Check { name, rule, result }: &Check) -> String {

@@ -52,6 +52,9 @@ mod signing_keys;
 #[path = "server/start.rs"]
 mod start;
 #[cfg(unix)]
+#[path = "server/stopped_restore.rs"]
+mod stopped_restore;
+#[cfg(unix)]
 #[path = "server/storage.rs"]
 mod storage;
 #[path = "server/tokens.rs"]

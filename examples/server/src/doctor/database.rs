@@ -72,7 +72,7 @@ fn check_schema(inspection: &Inspection, findings: &mut Findings) {
     let known = inspection.known_schema;
     match inspection.schema {
         Some(found) if found == known => {
-            findings.ok("schema", format!("it is {found}, that of this version"))
+            findings.ok("schema", format!("it is {found}, that of this version"));
         }
         Some(found) if found > known => findings.error(
             "schema",

@@ -66,98 +66,89 @@ fn running_server_without_faults_is_healthy() {
 /// A fault: what seeds it in the files, flags, and the expected line.
 type Fault = (&'static str, &'static [&'static str], &'static str, &'static str);
 
+const FAULTS: &[Fault] = &[
+    (
+        "",
+        &["--plans", "missing.toml"],
+        "error    configuration  --plans missing.toml",
+        "; correct the setting",
+    ),
+    (
+        "",
+        &["--database", "sqlite://none.db"],
+        "error    database       ",
+        "there is no database none.db; start the server once",
+    ),
+    (
+        "UPDATE license_migrations SET version = 99",
+        &[],
+        "error    schema         the database has schema 99",
+        "install a newer version",
+    ),
+    (
+        "UPDATE license_migrations SET version = 0",
+        &[],
+        "warning  schema         ",
+        "the next start migrates it to 1",
+    ),
+    (
+        "",
+        &["--secret-file", "wrong"],
+        "error    secret         ",
+        "license-server secret check tests a secret",
+    ),
+    ("", &["--key-prefix", "AB"], "error    key_format     ", "start with TO, not AB: set --key-prefix TO"),
+    (
+        "UPDATE clock SET heartbeat = 4102444800000000",
+        &[],
+        "warning  clock          ",
+        "or run license-server clock accept",
+    ),
+    (
+        "INSERT INTO journal (at, size, entries) VALUES (0, 600000, '[]')",
+        &[],
+        "error    journal        600000 validations wait",
+        "check that a server runs",
+    ),
+    (
+        "INSERT INTO journal_rejected (id, at, size, entries, reason) VALUES (1, 0, 1, '[', 'no JSON')",
+        &[],
+        "warning  journal        1 batches could not be read",
+        "use one version on all nodes",
+    ),
+    (
+        "INSERT INTO deliveries (endpoint_id, position, license_id, sequence, status, tries, due_at, created_at, attempts) \
+             VALUES ('whe_1', 1, 'lic_1', 1, 'pending', 0, 5, 5, '[]')",
+        &[],
+        "warning  deliveries     1 webhook deliveries wait, the first since 1970-01-01T00:00:00Z",
+        "check that a server runs, and its log",
+    ),
+    ("", &["--webhook-allow-http"], "warning  webhooks       whe_1 ", "not on the public internet"),
+    (
+        "",
+        &["--webhook-allow-http", "--webhook-allow", "127.0.0.0/8"],
+        "warning  webhooks       whe_1 does not accept a connection: Connection refused",
+        "check its URL",
+    ),
+    (
+        "",
+        &["--tls-cert", "ended.pem", "--tls-key", "key.pem"],
+        "error    certificate    ended.pem ended at 2020-01-02",
+        "renew it",
+    ),
+    ("", &["--connections", "2000000000"], "warning  open_files     the limit is ", "LimitNOFILE of systemd"),
+    ("readable", &[], "warning  files          ", "run: chmod 600 licenses.db"),
+];
+
 #[test]
 fn every_seeded_fault_is_named_with_its_help() {
     let base = stopped_server();
-    let faults: &[Fault] = &[
-        (
-            "",
-            &["--plans", "missing.toml"],
-            "error    configuration  --plans missing.toml",
-            "; correct the setting",
-        ),
-        (
-            "",
-            &["--database", "sqlite://none.db"],
-            "error    database       ",
-            "there is no database none.db; start the server once",
-        ),
-        (
-            "UPDATE license_migrations SET version = 99",
-            &[],
-            "error    schema         the database has schema 99",
-            "install a newer version",
-        ),
-        (
-            "UPDATE license_migrations SET version = 0",
-            &[],
-            "warning  schema         ",
-            "the next start migrates it to 1",
-        ),
-        (
-            "",
-            &["--secret-file", "wrong"],
-            "error    secret         ",
-            "license-server secret check tests a secret",
-        ),
-        (
-            "",
-            &["--key-prefix", "AB"],
-            "error    key_format     ",
-            "start with TO, not AB: set --key-prefix TO",
-        ),
-        (
-            "UPDATE clock SET heartbeat = 4102444800000000",
-            &[],
-            "warning  clock          ",
-            "or run license-server clock accept",
-        ),
-        (
-            "INSERT INTO journal (at, size, entries) VALUES (0, 600000, '[]')",
-            &[],
-            "error    journal        600000 validations wait",
-            "check that a server runs",
-        ),
-        (
-            "INSERT INTO journal_rejected (id, at, size, entries, reason) VALUES (1, 0, 1, '[', 'no JSON')",
-            &[],
-            "warning  journal        1 batches could not be read",
-            "use one version on all nodes",
-        ),
-        (
-            "INSERT INTO deliveries (endpoint_id, position, license_id, sequence, status, tries, due_at, created_at, attempts) \
-             VALUES ('whe_1', 1, 'lic_1', 1, 'pending', 0, 5, 5, '[]')",
-            &[],
-            "warning  deliveries     1 webhook deliveries wait, the first since 1970-01-01T00:00:00Z",
-            "check that a server runs, and its log",
-        ),
-        ("", &["--webhook-allow-http"], "warning  webhooks       whe_1 ", "not on the public internet"),
-        (
-            "",
-            &["--webhook-allow-http", "--webhook-allow", "127.0.0.0/8"],
-            "warning  webhooks       whe_1 does not accept a connection: Connection refused",
-            "check its URL",
-        ),
-        (
-            "",
-            &["--tls-cert", "ended.pem", "--tls-key", "key.pem"],
-            "error    certificate    ended.pem ended at 2020-01-02",
-            "renew it",
-        ),
-        (
-            "",
-            &["--connections", "2000000000"],
-            "warning  open_files     the limit is ",
-            "LimitNOFILE of systemd",
-        ),
-        ("readable", &[], "warning  files          ", "run: chmod 600 licenses.db"),
-    ];
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2020, 1, 2);
     let ended = params.self_signed(&key).unwrap().pem();
-    for (sql, flags, line, help) in faults {
+    for (sql, flags, line, help) in FAULTS {
         let folder = tempdir().unwrap();
         let folder = folder.path();
         for name in ["licenses.db", "licenses.db.secret"] {

@@ -56,6 +56,8 @@ async fn read<T>(
     // of another user could not open.
     let has_log = log_of(path).exists();
     let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
+    // Statements that read a whole table are slow.
+    let options = options.disable_statement_logging();
     let mut snapshot = SqliteSnapshot(options.connect().await?);
     let result = match snapshot.0.execute("BEGIN DEFERRED").await {
         Ok(_) => work(&mut snapshot).await,

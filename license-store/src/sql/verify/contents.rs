@@ -129,7 +129,7 @@ impl<'a> Contents<'a> {
         let id = license.id.as_str();
         match vault.open(&license.sealed_key, id) {
             Ok(key) if vault.digest(&key) != license.key_digest => {
-                self.keys.add(id, "its key has another digest")
+                self.keys.add(id, "its key has another digest");
             }
             Ok(_) => {}
             Err(error) => self.keys.add(id, error.to_string()),

@@ -16,6 +16,7 @@ mod dialect;
 mod events;
 mod fault;
 pub(crate) mod feed;
+mod inspection;
 mod journal;
 mod leases;
 mod licenses;
@@ -38,8 +39,10 @@ mod transfer;
 mod trial_claims;
 mod usage;
 mod used_keys;
+pub mod verify;
 mod webhooks;
 
 pub use dialect::{Dialect, Durability, SqlRow, Value};
+pub use inspection::{InspectedContents, Inspection};
 pub use migrations::OpenError;
 pub use store::SqlStore;

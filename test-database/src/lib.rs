@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -127,6 +129,20 @@ fn report_missing(variable: &str, what: &str) {
     if REPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(variable.to_owned()) {
         warn(&format!("{what} was NOT tested: {variable} is not set; scripts/test sets it"));
     }
+}
+
+/// Returns a command that runs a program of PostgreSQL, such as `pg_dump`. Returns `None`, and prints a warning, if
+/// PostgreSQL is not installed.
+///
+/// # Panics
+/// Panics if PostgreSQL is required and missing.
+#[must_use]
+pub fn program(name: &str) -> Option<Command> {
+    let Ok(programs) = env::var("LICENSE_TEST_POSTGRES_PROGRAMS") else {
+        report_missing("LICENSE_TEST_POSTGRES_PROGRAMS", name);
+        return None;
+    };
+    Some(Command::new(Path::new(&programs).join(name)))
 }
 
 async fn run(server: &PgConnectOptions, statements: Vec<String>) -> sqlx::Result<()> {

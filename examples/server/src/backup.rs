@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use license_core::clock::{Clock, SystemClock};
 use license_core::key::Secret;
-use license_store::sql::sqlite::backup::{self, BackupError, Target};
+use license_store::sql::sqlite::backup::{self, BackupError, Restoration, Target};
+use license_store::sql::verify::{CheckResult, Verification};
 
 use crate::database::{Database, beside};
 use crate::flags::DatabaseFlags;
+use crate::verify::described;
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
@@ -28,6 +31,10 @@ pub(crate) struct RestoreArgs {
     /// Replace a database that has data
     #[arg(long)]
     force: bool,
+
+    /// Restore a backup in which verify finds faults
+    #[arg(long)]
+    accept_faults: bool,
 }
 
 /// Writes a copy of the database. Servers may be running.
@@ -72,20 +79,33 @@ pub(crate) async fn restore(args: &RestoreArgs, flags: &DatabaseFlags) -> Result
     let file = &args.file;
     let _starting = database.lock_folder();
     let secret = new_secret(&database, file)?;
-    check_secret(&database, flags, file, secret.as_ref()).await?;
+    let checked = check_secret(&database, flags, file, secret.as_ref()).await?;
+    let own = database.secret_file().unwrap_or_default();
+    let restored_secret = secret.filter(|_| flags.secret.is_nothing());
+    // Before the database: a start that finds the secret alone says that the database must be restored.
+    if let Some(secret) = &restored_secret {
+        secret.create_file(&own).map_err(text)?;
+    }
     let target = if args.force { Target::MayHaveData } else { Target::MustBeEmpty };
-    backup::restore(file, path, target).await.map_err(|error| match &error {
-        BackupError::HasData { .. } => format!("{error}; --force replaces it"),
-        _ => text(&error),
-    })?;
+    let accept_faults = args.accept_faults;
+    let how = Restoration { target, secret: checked.as_ref(), accept_faults, now: SystemClock.now() };
+    if let Err(error) = backup::restore(file, path, &how).await {
+        if restored_secret.is_some() {
+            // If the file cannot be removed, the next restoration finds that it is the same.
+            let _ = std::fs::remove_file(&own);
+        }
+        return Err(match &error {
+            BackupError::HasData { .. } => format!("{error}; --force replaces it"),
+            BackupError::Faults { path, verification } => faults(path, verification),
+            _ => text(&error),
+        });
+    }
     say(&format!("{database} is restored from {}", file.display()));
     name_unfinished(path);
-    let own = database.secret_file().unwrap_or_default();
     let shown = own.display();
-    if flags.secret()?.is_some() {
+    if !flags.secret.is_nothing() {
         say(&format!("its secret must be {}", flags.secret.name()));
-    } else if let Some(secret) = secret {
-        secret.create_file(&own).map_err(text)?;
+    } else if restored_secret.is_some() {
         say(&format!("its secret is restored to {shown}"));
     } else if own.exists() {
         say(&format!("its secret must be {shown}"));
@@ -107,14 +127,30 @@ fn new_secret(database: &Database, file: &Path) -> Result<Option<Secret>, String
     }
 }
 
-/// Checks that the secret that the restored database will have opens the backup. `restored` is that of the
-/// backup.
+/// Describes the first fault of a backup on one line.
+fn faults(path: &Path, verification: &Verification) -> String {
+    let file = path.display();
+    let first = verification.failed().find_map(|check| match &check.result {
+        CheckResult::Failed { faults, examples } => {
+            Some(format!("{}: {}", check.name, described(*faults, examples)))
+        }
+        _ => None,
+    });
+    format!(
+        "{file} has faults: {}; nothing was restored. license-server verify {file} lists all of them, and \
+        --accept-faults restores it with them",
+        first.unwrap_or_default()
+    )
+}
+
+/// Checks that the secret that the restored database will have opens the backup, and returns it. `restored` is that
+/// of the backup.
 async fn check_secret(
     database: &Database,
     flags: &DatabaseFlags,
     file: &Path,
     restored: Option<&Secret>,
-) -> Result<(), String> {
+) -> Result<Option<Secret>, String> {
     let own = database.secret_file().unwrap_or_default();
     let (source, secret) = match (flags.secret()?, restored) {
         (Some(secret), _) => (flags.secret.name().to_owned(), Some(secret)),
@@ -129,7 +165,7 @@ async fn check_secret(
             "{source} is not the secret of {}: nothing was restored; use the secret of the database that was backed up",
             file.display()
         )),
-        _ => Ok(()),
+        secret => Ok(secret),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
 use crate::console::{self, LinkArgs};
 use crate::database::Database;
+use crate::doctor::{self, DoctorArgs};
 use crate::flags::Flags;
 use crate::lease::{self, LeaseArgs};
 use crate::migration::{self, MigrateArgs};
@@ -16,6 +17,7 @@ use crate::secret_rotation::{self, SecretCommand};
 use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
+use crate::verify::{self, VerifyArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
@@ -55,6 +57,12 @@ pub(crate) enum ServerCommand {
     /// Migrates the database to the schema of this version, and ends; servers of the version before may be
     /// running
     Migrate(MigrateArgs),
+    /// Checks that a database or a backup is whole, and changes nothing: exit code 0 if it is, 1 if it has faults;
+    /// servers may be running
+    Verify(VerifyArgs),
+    /// Looks for what keeps the server from working, or soon will, and changes nothing: exit code 0, or 1 if there is an
+    /// error; servers may be running. Give the flags as the server has them, before the command
+    Doctor(DoctorArgs),
 }
 
 impl ServerCommand {
@@ -81,6 +89,8 @@ impl ServerCommand {
                 flags.settings.print(&Database::parse(&flags.database)?.to_string());
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Doctor(args) => doctor::run(args, flags).await,
+            Self::Verify(args) => verify::run(args, &flags.database).await,
         }
     }
 }

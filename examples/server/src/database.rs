@@ -111,21 +111,30 @@ impl Database {
 
     /// Warns if other users of the machine can read the database or its secret.
     pub(crate) fn warn_about_readable_files(&self) {
-        let Self::Sqlite(path) = self else { return };
+        for text in self.readable_files() {
+            tracing::warn!("{text}");
+        }
+    }
+
+    /// Names the files of the database and its secret that other users of the machine can read, and what to do.
+    pub(crate) fn readable_files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let Self::Sqlite(path) = self else { return found };
         for file in [Some(path.clone()), self.secret_file()].into_iter().flatten() {
             #[cfg(unix)]
             if let Ok(meta) = std::fs::metadata(&file) {
                 let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777;
                 if mode & 0o077 != 0 {
                     let file = file.display();
-                    tracing::warn!(
+                    found.push(format!(
                         "{file} has mode {mode:o}, so other users can use it; run: chmod 600 {file}"
-                    );
+                    ));
                 }
             }
             #[cfg(not(unix))]
             let _ = file;
         }
+        found
     }
 
     /// Rejects a file that is not a database, before its secret is looked for. Nothing has the database open

@@ -32,6 +32,11 @@ impl GivenSecret {
         }
     }
 
+    /// Returns whether the setting is not set.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
     /// Returns the name of the setting, for messages.
     pub(crate) fn name(&self) -> &str {
         match self {

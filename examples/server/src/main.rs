@@ -12,6 +12,7 @@ mod configuration;
 mod console;
 mod database;
 mod database_url;
+mod doctor;
 mod duration;
 mod environment;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod signing_keys;
 mod startup_message;
 mod tokens;
 mod transfer;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! Network flags: trusted proxies, geography, rate limits, connections, timeouts, CORS and TLS.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -152,6 +152,15 @@ impl NetworkFlags {
 
     pub(crate) fn has_tls(&self) -> bool {
         self.tls_cert.is_some()
+    }
+
+    /// Returns the file of the certificate.
+    pub(crate) fn certificate(&self) -> Option<&Path> {
+        self.tls_cert.as_deref()
+    }
+
+    pub(crate) fn max_connections(&self) -> usize {
+        self.connections.get()
     }
 
     pub(crate) fn has_trusted_proxy(&self) -> bool {

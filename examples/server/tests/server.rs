@@ -19,6 +19,9 @@ mod clock;
 mod config_file;
 #[path = "server/console.rs"]
 mod console;
+#[cfg(unix)]
+#[path = "server/doctor.rs"]
+mod doctor;
 #[path = "server/failover.rs"]
 mod failover;
 #[path = "server/flood.rs"]
@@ -55,12 +58,18 @@ mod signing_keys;
 #[path = "server/start.rs"]
 mod start;
 #[cfg(unix)]
+#[path = "server/stopped_restore.rs"]
+mod stopped_restore;
+#[cfg(unix)]
 #[path = "server/storage.rs"]
 mod storage;
 #[path = "server/tokens.rs"]
 mod tokens;
 #[path = "server/transfer.rs"]
 mod transfer;
+#[cfg(unix)]
+#[path = "server/verify.rs"]
+mod verify;
 #[path = "server/webhook_faults.rs"]
 #[expect(dead_code, reason = "the bench calls more of it")]
 mod webhook_faults;

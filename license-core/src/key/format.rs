@@ -41,6 +41,9 @@ pub struct KeyFormat {
 }
 
 impl KeyFormat {
+    /// Name of the setting that holds the prefix and length of a database's keys.
+    pub const SETTING: &str = "key_format";
+
     /// Maximum length of a typed key. Longer texts are rejected without being parsed.
     pub const MAX_TYPED_BYTES: usize = 256;
 

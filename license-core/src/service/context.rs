@@ -28,9 +28,6 @@ use crate::validation::Denial;
 use crate::validation_barrier::ValidationBarrier;
 use crate::webhook::Schedule;
 
-/// Name of the setting that holds the prefix and length of a database's keys.
-const KEY_FORMAT: &str = "key_format";
-
 /// Settings of the services.
 #[must_use]
 pub struct ServiceOptions {
@@ -198,7 +195,7 @@ impl ServiceContext {
         let stored = store.put_if_absent(DataKeys::SETTING, &sealed).await?;
         let data_keys = DataKeys::open(&stored, &secret)?;
         let format = format!("{}-{}", key_format.prefix(), key_format.groups());
-        let stored = store.put_if_absent(KEY_FORMAT, format.as_bytes()).await?;
+        let stored = store.put_if_absent(KeyFormat::SETTING, format.as_bytes()).await?;
         if stored != format.as_bytes() {
             let stored = String::from_utf8_lossy(&stored);
             let prefix = stored.split('-').next().unwrap_or_default().to_owned();

@@ -118,6 +118,28 @@ impl Destinations {
         }
     }
 
+    /// Connects to the host of a URL as a delivery would, and closes the connection. Nothing is sent.
+    ///
+    /// # Errors
+    /// Returns the reason if the URL or its addresses are not allowed, or none of them accepts a connection within
+    /// `timeout`.
+    pub async fn connect(&self, url: &str, timeout: Duration) -> io::Result<()> {
+        let url = self.url(url).map_err(io::Error::other)?;
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let connected = async {
+            let addresses = match literal(host) {
+                Some(address) => vec![address],
+                None => self.addresses(host).await?,
+            };
+            let addresses: Vec<_> =
+                addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+            tokio::net::TcpStream::connect(addresses.as_slice()).await.map(drop)
+        };
+        let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"));
+        tokio::time::timeout(timeout, connected).await.unwrap_or_else(late)
+    }
+
     /// Parses a URL like the HTTP client does, and checks all but the addresses of its host name.
     pub(super) fn url(&self, text: &str) -> Result<Url, DestinationError> {
         if text.len() > limits::ENDPOINT_URL_BYTES {

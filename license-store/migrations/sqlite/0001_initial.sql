@@ -509,3 +509,10 @@ CREATE INDEX licenses_inactive_leased ON licenses (product, leased_until) WHERE 
 -- Slots that leases hold, and those that are freed when their hold ends.
 CREATE INDEX activations_held ON activations (license_id, held_until) WHERE kind = 'device' AND held_until IS NOT NULL;
 CREATE INDEX activations_returned ON activations (held_until) WHERE is_returned = 1;
+
+-- How many of the first `last_event` events of a license are not in `events`: retention deleted them, or they are
+-- in the database that the license was imported from. Without a row, none is absent.
+CREATE TABLE absent_events (
+    license_id TEXT    NOT NULL PRIMARY KEY,
+    count      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

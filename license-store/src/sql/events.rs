@@ -11,6 +11,8 @@ mod positions;
 #[cfg(all(test, any(feature = "sqlite", feature = "postgres")))]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::command::LimitReached;
@@ -44,10 +46,27 @@ impl<D: Dialect> SqlDatabase<D> {
         let mut deleted = self.fetch(&mut tx, &self.sql.webhooks.prune_deliveries, values).await?.len();
         if let Some(before) = events_before {
             let values = values![before.timestamp_micros(), limit];
-            deleted += self.fetch(&mut tx, &self.sql.events.prune, values).await?.len();
+            let pruned = self.fetch(&mut tx, &self.sql.events.prune, values).await?;
+            let subjects = pruned.all("events", "", |row| row.text("license_id"))?;
+            let mut absent: BTreeMap<&str, u64> = BTreeMap::new();
+            for subject in &subjects {
+                *absent.entry(subject).or_default() += 1;
+            }
+            self.add_absent_events(&mut tx, absent.into_iter()).await?;
+            deleted += subjects.len();
         }
         self.commit(tx).await?;
         Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
+    }
+
+    /// Adds to the number of events that licenses do not have in this database.
+    pub(super) async fn add_absent_events(
+        &self,
+        tx: &mut Tx<D>,
+        absent: impl Iterator<Item = (&str, u64)>,
+    ) -> Result<()> {
+        let rows = absent.map(|(license, count)| json!([license, count])).collect();
+        self.insert_rows(tx, &self.sql.events.add_absent, rows).await.map(drop)
     }
 }
 

@@ -5,6 +5,7 @@ mod options;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::store::SqlStore;
 pub use options::PostgresOptions;
 use options::millis;
 use servers::{Failover, Servers};
+pub use verify::{check_notices, inspect, verify};
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 

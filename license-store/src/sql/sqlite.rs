@@ -8,6 +8,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 mod time_limit;
+mod verify;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -31,6 +32,7 @@ use checkpoint::Checkpoints;
 use connect::{connect, is_damaged, log_of, open_all};
 use files::{DatabaseFiles, create_private, has_bytes};
 pub use options::SqliteOptions;
+pub use verify::{inspect, verify};
 
 /// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. Normally the checkpoint task does
 /// so earlier.

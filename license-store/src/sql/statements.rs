@@ -37,6 +37,7 @@ mod compaction;
 mod events;
 mod expiry;
 mod fragments;
+mod invariants;
 mod journal;
 mod leases;
 mod license_columns;
@@ -54,6 +55,7 @@ mod transfer;
 mod trial_claims;
 mod usage;
 mod used_keys;
+mod verification;
 mod webhooks;
 
 pub(super) use activations::ActivationStatements;
@@ -67,6 +69,7 @@ pub(super) use events::EventStatements;
 pub(super) use expiry::ExpiryStatements;
 #[cfg(all(test, feature = "sqlite"))]
 pub(super) use fragments::AS_OF;
+pub(super) use invariants::{EXAMPLES, Invariant, OPEN_LEASES, invariants};
 pub(super) use journal::JournalStatements;
 pub(super) use leases::LeaseStatements;
 pub(super) use license_columns::{COLUMNS as LICENSE_COLUMNS, Indexed};
@@ -81,6 +84,7 @@ pub(super) use transfer::TransferStatements;
 pub(super) use trial_claims::TrialClaimStatements;
 pub(super) use usage::UsageStatements;
 pub(super) use used_keys::UsedKeyStatements;
+pub(super) use verification::VerificationStatements;
 pub(super) use webhooks::WebhookStatements;
 
 use super::dialect::Dialect;

@@ -98,6 +98,14 @@ impl<D: Dialect> SqlDatabase<D> {
             let rows = json_rows(chunk.iter().map(|event| event_row(event).into()));
             self.fetch(&mut tx, &self.sql.events.insert, values![rows]).await?;
         }
+        // Events from before the import are in the database that the license comes from.
+        let absent = new.iter().map(|one| {
+            (one.license.id.as_str(), one.license.last_event.saturating_sub(one.events.len() as u64))
+        });
+        let absent: Vec<_> = absent.filter(|(_, count)| *count > 0).collect();
+        for chunk in absent.chunks(ROWS) {
+            self.add_absent_events(&mut tx, chunk.iter().copied()).await?;
+        }
         if let Some(audit) = batch.audit(&settled) {
             self.insert_audit(&mut tx, &audit).await?;
         }

@@ -15,17 +15,17 @@ use tempfile::{TempDir, tempdir};
 
 use crate::process::{BINARY, Server, TOKEN, command, command_of, failure, starter};
 
-const ADMIN: [&str; 2] = ["--admin-token", TOKEN];
+pub(crate) const ADMIN: [&str; 2] = ["--admin-token", TOKEN];
 
 /// Runs a command that must succeed. Returns its output.
-fn run(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, args: &[&str]) -> String {
     let Output { status, stdout, stderr } = command(folder).args(args).output().unwrap();
     assert!(status.success(), "{args:?}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
 }
 
 /// Returns a folder with a database that has a license, and the id of the license. No server is running.
-fn stopped_server() -> (TempDir, String) {
+pub(crate) fn stopped_server() -> (TempDir, String) {
     let folder = tempdir().unwrap();
     let server = Server::start_with(folder.path(), &ADMIN, &[]);
     let id = server.issue(TOKEN, &starter())["id"].as_str().unwrap().to_owned();
@@ -34,7 +34,7 @@ fn stopped_server() -> (TempDir, String) {
 }
 
 /// Returns whether the server of a folder has a license.
-fn has(folder: &Path, database: &str, id: &str) -> bool {
+pub(crate) fn has(folder: &Path, database: &str, id: &str) -> bool {
     let url = format!("sqlite://{database}");
     let server = Server::start_with(folder, &["--database", &url, ADMIN[0], ADMIN[1]], &[]);
     let status = server.call("GET", &format!("/api/v1/licenses/{id}"), Some(TOKEN), None).0;
@@ -42,7 +42,7 @@ fn has(folder: &Path, database: &str, id: &str) -> bool {
     status == 200
 }
 
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries
         .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
@@ -50,14 +50,14 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Returns the names of what backups to a file have not finished.
-fn unfinished(folder: &Path, file: &str) -> Vec<String> {
+pub(crate) fn unfinished(folder: &Path, file: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with(&format!("{file}.unfinished-"))).collect()
 }
 
 /// Runs SQL on a database that no server has open.
-fn execute(path: &Path, sql: &'static str) {
+pub(crate) fn execute(path: &Path, sql: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();

@@ -3,9 +3,10 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use license_core::clock::{Clock, SystemClock};
 //! use license_core::store::LicenseStore;
 //! use license_store::SqliteStore;
-//! use license_store::sql::sqlite::backup::{self, Target};
+//! use license_store::sql::sqlite::backup::{self, Restoration, Target};
 //!
 //! # let folder = std::env::temp_dir().join(format!("license-backup-{}", std::process::id()));
 //! # std::fs::create_dir_all(&folder)?;
@@ -14,7 +15,9 @@
 //! backup::create(&database, &file).await?; // others go on writing
 //!
 //! store.close().await;
-//! backup::restore(&file, &database, Target::MayHaveData).await?;
+//! let (target, now) = (Target::MayHaveData, SystemClock.now());
+//! let how = Restoration { target, secret: None, accept_faults: false, now };
+//! backup::restore(&file, &database, &how).await?;
 //! # std::fs::remove_dir_all(&folder)?;
 //! # Ok(())
 //! # }
@@ -28,6 +31,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use license_core::folder::sync_name;
 use license_core::key::{DataKeys, Secret};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
@@ -37,6 +41,7 @@ use tokio::task::spawn_blocking;
 use super::connect::is_damaged;
 use super::files::{beside, has_bytes};
 use super::last_schema;
+use super::verify::verify;
 use crate::sql::fault::is_contended;
 pub use error::BackupError;
 use unfinished_file::UnfinishedFile;
@@ -45,6 +50,20 @@ pub use unfinished_file::unfinished;
 /// How long a backup waits for a database that is being opened.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const NO_TABLES: &str = "it has no tables of license-server";
+
+/// How a backup is restored.
+#[derive(Clone, Copy, Debug)]
+pub struct Restoration<'a> {
+    /// What the target may be.
+    pub target: Target,
+    /// The secret that the database will have; `None` if it is not known. Then no key is opened.
+    pub secret: Option<&'a Secret>,
+    /// Whether a backup is restored in which [`verify`](super::verify) finds faults. One that cannot be read, or has
+    /// another schema, is always refused.
+    pub accept_faults: bool,
+    /// The time of this machine.
+    pub now: DateTime<Utc>,
+}
 
 /// What the target of a restoration may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,16 +112,16 @@ pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
 /// up.
 ///
 /// # Errors
-/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database or its log
-/// has data and `target` does not allow that, or a process has it open.
-pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(), BackupError> {
+/// Returns [`BackupError`] if `file` is not a backup with the schema of this version or has faults, the database or
+/// its log has data and the options do not allow that, or a process has it open.
+pub async fn restore(file: &Path, database: &Path, how: &Restoration<'_>) -> Result<(), BackupError> {
     // A rename replaces a symbolic link, not its target.
     let database = &fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     check_header(file)?;
     if fs::canonicalize(file).is_ok_and(|file| file == *database) {
         return Err(BackupError::not_a_backup(file, "it is the database itself"));
     }
-    if target == Target::MustBeEmpty {
+    if how.target == Target::MustBeEmpty {
         // A log without its database has changes that are nowhere else.
         let present = [database.clone(), beside(database, "-wal")].into_iter().find(|path| has_bytes(path));
         if let Some(path) = present {
@@ -119,6 +138,9 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
     let copied = copied.await.map_err(|error| BackupError::Database(error.into()))?;
     copied.map_err(|error| BackupError::file(unfinished.path(), error))?;
     check(unfinished.path(), file).await?;
+    if !how.accept_faults {
+        find_faults(unfinished.path(), file, how).await?;
+    }
     if has_bytes(database) {
         release(database).await?;
     }
@@ -128,6 +150,16 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
     }
     let published = sync(unfinished.path()).and_then(|()| fs::rename(unfinished.path(), database));
     published.and_then(|()| sync_name(database)).map_err(|error| BackupError::file(database, error))
+}
+
+/// Verifies `copy`. Errors name `shown`.
+async fn find_faults(copy: &Path, shown: &Path, how: &Restoration<'_>) -> Result<(), BackupError> {
+    let verified = verify(copy, how.secret, how.now).await;
+    let verified = verified.map_err(|error| BackupError::not_a_backup(shown, error.to_string()))?;
+    if verified.is_ok() {
+        return Ok(());
+    }
+    Err(BackupError::Faults { path: shown.to_owned(), verification: Box::new(verified) })
 }
 
 /// Returns whether a secret opens the data keys of the backup in `file`. Without them, no license key can be
@@ -213,14 +245,22 @@ async fn release(database: &Path) -> Result<(), BackupError> {
         let mut connection = options.connect().await?;
         // In WAL mode, every open connection holds a lock that excludes this one.
         let locked = connection.execute("BEGIN EXCLUSIVE; COMMIT").await;
+        // Closing would do so too, but reports no error.
+        let moved = match locked {
+            Ok(_) => connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await,
+            Err(error) => Err(error),
+        };
         let closed = connection.close().await;
-        locked.map(drop).and(closed)
+        moved.map(drop).and(closed)
     };
     match result.await {
         Err(error) if is_contended::<super::Sqlite>(&error) => {
             Err(BackupError::InUse { path: database.to_owned() })
         }
-        Err(error) if !is_damaged(&error) => Err(database_error(error)),
+        Err(error) if !is_damaged(&error) => {
+            let reason = format!("its log (-wal) cannot be moved into it: {error}; make room on the disk");
+            Err(BackupError::file(database, io::Error::other(reason)))
+        }
         _ => Ok(()),
     }
 }

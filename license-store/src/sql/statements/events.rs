@@ -67,7 +67,13 @@ statements! {
             "DELETE FROM events WHERE position IN (SELECT position FROM events e WHERE e.at < $1 \
              AND e.position IS NOT NULL AND e.position <= COALESCE((SELECT MIN(position) FROM event_cursors), e.position) \
              AND NOT EXISTS (SELECT 1 FROM endpoints p JOIN deliveries d ON d.endpoint_id = p.id \
-             WHERE d.position = e.position) ORDER BY e.at LIMIT $2 + 0) RETURNING position",
+             WHERE d.position = e.position) ORDER BY e.at LIMIT $2 + 0) RETURNING license_id",
+        /// Adds to the number of events that licenses no longer have here. Skips events of endpoints.
+        add_absent: format!(
+            "INSERT INTO absent_events (license_id, count) SELECT value ->> 0, #1 FROM {items} \
+             WHERE EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) ORDER BY 1 \
+             ON CONFLICT (license_id) DO UPDATE SET count = absent_events.count + excluded.count"
+        ),
     } where {
         let (items, job) = (D::items(1), D::text_member("data", "job"));
         let range = |n| format!("(SELECT #{n} FROM {})", D::items_of(1, "range"));

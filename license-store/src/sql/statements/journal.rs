@@ -10,6 +10,7 @@ statements! {
         any_up_to: "SELECT id FROM journal WHERE id <= $1 LIMIT 1",
         newest: "SELECT CAST(COALESCE(MAX(id), 0) AS BIGINT) AS id FROM journal",
         count_validations: "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS n FROM journal",
+        count_rejected: "SELECT COUNT(*) AS n FROM journal_rejected",
         /// The ids and sizes of the oldest `$1` rows.
         oldest: "SELECT id, size FROM journal ORDER BY id LIMIT $1 + 0",
         /// The rows from the id `$1` to the id `$2`.

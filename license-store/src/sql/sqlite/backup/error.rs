@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use license_core::store::BoxError;
 
+use crate::sql::verify::Verification;
+
 /// Error of a backup or of its restoration. The database is as it was before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +52,14 @@ pub enum BackupError {
     InUse {
         /// The path of the database.
         path: PathBuf,
+    },
+    /// The backup can be read, but contradicts itself.
+    #[error("{} has faults", path.display())]
+    Faults {
+        /// The path of the backup.
+        path: PathBuf,
+        /// What was found.
+        verification: Box<Verification>,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]

@@ -26,6 +26,8 @@ mod flood;
 mod full_disk;
 #[path = "server/geography.rs"]
 mod geography;
+#[path = "server/healthcheck.rs"]
+mod healthcheck;
 #[path = "server/jobs.rs"]
 mod jobs;
 #[path = "server/leases.rs"]
@@ -44,6 +46,9 @@ mod postgres_faults;
 mod secret_rotation;
 #[path = "server/secrets.rs"]
 mod secrets;
+#[cfg(unix)]
+#[path = "server/service_manager.rs"]
+mod service_manager;
 #[path = "server/signing_keys.rs"]
 mod signing_keys;
 #[path = "server/start.rs"]

@@ -125,7 +125,7 @@ fn connection(parts: &Parts, https: bool) -> Connection {
 }
 
 /// Returns an address that a browser on this machine can open.
-pub(crate) fn reachable(address: &str) -> String {
+fn reachable(address: &str) -> String {
     match address.rsplit_once(':') {
         Some(("0.0.0.0" | "[::]" | "", port)) => format!("localhost:{port}"),
         _ => address.to_owned(),

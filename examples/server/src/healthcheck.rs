@@ -16,7 +16,6 @@ use tokio_rustls::rustls::crypto::{
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use crate::console::reachable;
 use crate::flags::Flags;
 use crate::services::note;
 
@@ -28,7 +27,7 @@ const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: 
 /// Returns exit code 0 if the server answers, else 1 with a message. It does not ask `/ready`: a server whose
 /// database is down keeps validating, and must not be restarted.
 pub(crate) async fn run(flags: &Flags) -> ExitCode {
-    let address = reachable(&flags.listen);
+    let address = own_address(&flags.listen);
     let answer = timeout(DEADLINE, ask(&address, flags.network.has_tls())).await;
     let problem = match answer {
         Ok(Ok(answer)) if answer.starts_with(b"HTTP/1.1 200 ") => return ExitCode::SUCCESS,
@@ -41,6 +40,15 @@ pub(crate) async fn run(flags: &Flags) -> ExitCode {
     };
     note(&format!("license-server: {address} is not healthy: {problem}"));
     ExitCode::from(1)
+}
+
+/// Returns an address on which the server listens. It needs no resolution of names, which an image may lack.
+fn own_address(listen: &str) -> String {
+    match listen.rsplit_once(':') {
+        Some(("0.0.0.0", port)) => format!("127.0.0.1:{port}"),
+        Some(("[::]", port)) => format!("[::1]:{port}"),
+        _ => listen.to_owned(),
+    }
 }
 
 async fn ask(address: &str, has_tls: bool) -> io::Result<Vec<u8>> {
@@ -103,5 +111,22 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_address_is_one_that_can_be_connected() {
+        for (listen, address) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("licenses.internal:80", "licenses.internal:80"),
+        ] {
+            assert_eq!(own_address(listen), address);
+        }
     }
 }

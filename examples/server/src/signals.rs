@@ -6,18 +6,20 @@ use std::io::{self, IsTerminal};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Requests to reload files.
-#[derive(Debug)]
+/// Requests to reload files, if SIGHUP is one.
+#[derive(Debug, Default)]
 pub(crate) struct Hangups {
     #[cfg(unix)]
-    signal: Signal,
+    signal: Option<Signal>,
 }
 
 impl Hangups {
     /// Waits for the next request.
     pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
-        if self.signal.recv().await.is_some() {
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
             return;
         }
         pending().await
@@ -31,16 +33,20 @@ pub(crate) fn register() -> io::Result<(impl Future<Output = ()>, Hangups)> {
     let (signal, hangups) = {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let mut closed = Hangups { signal: signal(SignalKind::hangup())? };
-        let on_terminal = io::stdin().is_terminal();
+        let hangups = Hangups { signal: Some(signal(SignalKind::hangup())?) };
+        let (mut closed, hangups) = if io::stdin().is_terminal() {
+            (hangups, Hangups::default())
+        } else {
+            (Hangups::default(), hangups)
+        };
         let stop = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                () = closed.next(), if on_terminal => {}
+                () = closed.next() => {}
             }
         };
-        (stop, Hangups { signal: signal(SignalKind::hangup())? })
+        (stop, hangups)
     };
     #[cfg(not(unix))]
     let (signal, hangups) = {
@@ -50,7 +56,7 @@ pub(crate) fn register() -> io::Result<(impl Future<Output = ()>, Hangups)> {
                 pending::<()>().await;
             }
         };
-        (stop, Hangups {})
+        (stop, Hangups::default())
     };
     let stop = async move {
         signal.await;

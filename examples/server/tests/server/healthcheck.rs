@@ -1,6 +1,6 @@
 //! `license-server healthcheck`.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
@@ -26,7 +26,7 @@ fn running_server_is_healthy_until_it_stops() {
     assert_eq!(
         check(folder.path(), &format!("0.0.0.0:{port}"), &[]).0,
         Some(0),
-        "every address has localhost"
+        "it listens on every address"
     );
     server.kill();
     let (code, message) = check(folder.path(), &address, &[]);
@@ -57,7 +57,9 @@ fn other_answer_is_not_healthy() {
     let other = thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.read_exact(&mut [0; 20]).unwrap();
+            let request = BufReader::new(&stream).lines().map(Result::unwrap);
+            let request: Vec<_> = request.take_while(|line| !line.is_empty()).collect();
+            assert_eq!(request[0], "GET /health HTTP/1.1");
             stream.write_all(answer.as_bytes()).unwrap();
         }
     });

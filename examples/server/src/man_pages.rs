@@ -16,15 +16,13 @@ pub(crate) struct ManArgs {
 
 /// Prints the page of the server, or writes all pages.
 pub(crate) fn run(args: &ManArgs) -> Result<(), String> {
-    match &args.folder {
-        Some(folder) => clap_mangen::generate_to(command(), folder)
-            .map_err(|error| format!("cannot write into {}: {error}", folder.display())),
-        None => {
-            let mut page = Vec::new();
-            Man::new(command()).render(&mut page).map_err(|error| error.to_string())?;
-            write(&page)
-        }
+    if let Some(folder) = &args.folder {
+        return clap_mangen::generate_to(command(), folder)
+            .map_err(|error| format!("cannot write into {}: {error}", folder.display()));
     }
+    let mut page = Vec::new();
+    Man::new(command()).render(&mut page).map_err(|error| error.to_string())?;
+    write(&page)
 }
 
 /// The help of `help` needs no page.

@@ -22,7 +22,7 @@ impl Hangups {
         {
             return;
         }
-        pending().await
+        pending::<()>().await;
     }
 }
 

@@ -27,7 +27,7 @@ impl Manager {
         let folder = tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         // A message that does not come fails the test.
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         Self { folder, socket }
     }
 

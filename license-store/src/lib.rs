@@ -44,3 +44,8 @@ type Result<T, E = license_core::store::StoreError> = std::result::Result<T, E>;
 #[cfg(all(doctest, feature = "conformance"))]
 #[doc = include_str!("../../docs/implementing-a-store.md")]
 mod implementing_a_store {}
+
+/// The page of the crate, whose code runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -7,11 +7,14 @@ use clap::Subcommand;
 use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
+use crate::completions::{self, CompletionsArgs};
 use crate::console::{self, LinkArgs};
 use crate::database::Database;
 use crate::doctor::{self, DoctorArgs};
 use crate::flags::Flags;
+use crate::healthcheck;
 use crate::lease::{self, LeaseArgs};
+use crate::man_pages::{self, ManArgs};
 use crate::migration::{self, MigrateArgs};
 use crate::secret_rotation::{self, SecretCommand};
 use crate::signing_keys::{self, SigningKeyCommand};
@@ -63,6 +66,12 @@ pub(crate) enum ServerCommand {
     /// Looks for what keeps the server from working, or soon will, and changes nothing: exit code 0, or 1 if there is an
     /// error; servers may be running. Give the flags as the server has them, before the command
     Doctor(DoctorArgs),
+    /// Prints the completions of a shell
+    Completions(CompletionsArgs),
+    /// Prints the manual page, or writes the pages of all commands into a folder
+    Man(ManArgs),
+    /// Asks /health of the server at --listen, for the health check of a container: exit code 0 or 1
+    Healthcheck,
 }
 
 impl ServerCommand {
@@ -85,6 +94,9 @@ impl ServerCommand {
             Self::Migrate(args) => migration::run(args, &flags.database).await,
             Self::Lease(args) => lease::run(args, flags).await,
             Self::Secret(command) => secret_rotation::run(command, &flags.database).await,
+            Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Man(args) => man_pages::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Healthcheck => Ok(healthcheck::run(flags).await),
             Self::Config => {
                 flags.settings.print(&Database::parse(&flags.database)?.to_string());
                 Ok(ExitCode::SUCCESS)

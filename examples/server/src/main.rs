@@ -6,6 +6,7 @@ mod byte_size;
 mod catalog;
 mod clock;
 mod command;
+mod completions;
 mod config_file;
 #[cfg(test)]
 mod configuration;
@@ -19,15 +20,20 @@ mod environment;
 mod example_file;
 mod flags;
 mod given_secret;
+mod healthcheck;
 mod lease;
+mod man_pages;
 mod migration;
 mod network;
 mod private_file;
+mod reload;
 mod retention;
 mod secret;
 mod secret_rotation;
+mod service_manager;
 mod services;
 mod settings;
+mod signals;
 mod signing_keys;
 mod startup_message;
 mod tokens;
@@ -52,6 +58,7 @@ use license_store::engine::Engine;
 use tokio::net::TcpListener;
 
 use database::Database;
+use reload::ReloadableFiles;
 use startup_message::{AdminToken, StartupMessage};
 
 /// A validation allocates dozens of times, and frees much of it on another thread.
@@ -99,7 +106,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let starting = database.lock_folder();
     let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };
     database.check()?;
-    let stop = stop_signal().map_err(text)?;
+    let (stop, hangup) = signals::register().map_err(text)?;
     let secret = secret::load(&database, &flags.database, flags.database.create)?;
     let store = database.open(flags.database.migrate).await.inspect_err(|_| secret.discard(&database))?;
     drop(starting);
@@ -157,12 +164,13 @@ async fn run(flags: Flags) -> Result<(), String> {
             metrics: metrics_listener.as_ref().map(TcpListener::local_addr).transpose().map_err(text)?,
         }
         .print();
-        let watched_files = [
-            options.tls.clone().map(|tls| tokio::spawn(tls.watch())),
-            geoip_file.map(|file| tokio::spawn(file.watch())),
-        ];
+        let files = ReloadableFiles { tls: options.tls.clone(), geoip: geoip_file };
+        let status = format!("listening on {scheme}://{address}");
+        service_manager::ready(&status);
+        let mut watched_files = files.watch(hangup, status);
         let stop = async {
             stop.await;
+            service_manager::stopping();
             engine.stop();
         };
         let metrics_served = metrics_listener.map(|listener| {
@@ -173,9 +181,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         if let Some(metrics_served) = metrics_served {
             metrics_served.await.map_err(text)?.map_err(text)?;
         }
-        for watch in watched_files.into_iter().flatten() {
-            watch.abort();
-        }
+        watched_files.abort_all();
         served.map_err(text)
     };
     let served = served.await;
@@ -272,32 +278,4 @@ fn setup_error(database: &Database, error: &SetupError) -> String {
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
-}
-
-/// Returns a future that resolves on Ctrl-C or SIGTERM. Signals count from now on, before the startup message
-/// is printed.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    let signal = {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-    };
-    #[cfg(not(unix))]
-    let signal = async {
-        // If the handler cannot be set, the signal ends the process.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    Ok(async move {
-        signal.await;
-        tracing::info!("stopping: running requests are finished first");
-    })
 }

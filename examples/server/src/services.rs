@@ -1,5 +1,6 @@
 //! The services of a database, for commands.
 
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
 use license_core::clock::{SystemClock, SystemRng};
@@ -58,6 +59,16 @@ pub(crate) async fn with_services<T>(
 #[expect(clippy::print_stdout, reason = "output of the command")]
 pub(crate) fn print(text: &str) {
     print!("{text}");
+}
+
+/// Writes the output of a command to standard output. A reader that closes it early, such as `head`, is no error.
+pub(crate) fn write(output: &[u8]) -> Result<(), String> {
+    match std::io::stdout().write_all(output) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("cannot write the output: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a message to the user of a command.

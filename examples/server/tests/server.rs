@@ -31,6 +31,8 @@ mod flood;
 mod full_disk;
 #[path = "server/geography.rs"]
 mod geography;
+#[path = "server/healthcheck.rs"]
+mod healthcheck;
 #[path = "server/jobs.rs"]
 mod jobs;
 #[path = "server/leases.rs"]
@@ -53,6 +55,9 @@ mod read_replica;
 mod secret_rotation;
 #[path = "server/secrets.rs"]
 mod secrets;
+#[cfg(unix)]
+#[path = "server/service_manager.rs"]
+mod service_manager;
 #[path = "server/signing_keys.rs"]
 mod signing_keys;
 #[path = "server/start.rs"]

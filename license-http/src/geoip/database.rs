@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -26,8 +26,8 @@ struct LoadedDatabase {
     path: PathBuf,
     /// Every validation reads it, without a lock.
     reader: ArcSwap<Reader<Vec<u8>>>,
-    /// The file that was loaded first.
-    loaded: Option<FileIdentity>,
+    /// The file that was last read.
+    seen: Mutex<Option<FileIdentity>>,
     reloaded: AtomicU64,
     refused: AtomicU64,
 }
@@ -63,47 +63,51 @@ impl GeoIpDatabase {
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, GeoIpError> {
         let path = path.into();
         // Before the read, so that a file that is replaced during the read is reloaded.
-        let loaded = identity(&path);
+        let seen = Mutex::new(identity(&path));
         let reader = ArcSwap::from_pointee(read(&path)?);
         let (reloaded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self(Arc::new(LoadedDatabase { path, reader, loaded, reloaded, refused })))
+        Ok(Self(Arc::new(LoadedDatabase { path, reader, seen, reloaded, refused })))
     }
 
     /// Reloads the file when it changes or is replaced, until the future is dropped.
     ///
     /// A file that cannot be used is logged and counted in the metrics. The old one stays in use.
     pub async fn watch(self) {
-        let mut seen = self.0.loaded;
         loop {
             tokio::time::sleep(CHECK_INTERVAL).await;
+            if !self.has_changed() {
+                continue;
+            }
             let database = self.clone();
-            // Reading and verifying a large file takes a while.
-            match tokio::task::spawn_blocking(move || database.reload_if_changed(seen)).await {
-                Ok(now) => seen = now,
-                Err(error) => tracing::error!(%error, "could not check the geo-IP database"),
+            // Reading and verifying a large file takes a while. The error of the file is in the log.
+            if let Err(error) = tokio::task::spawn_blocking(move || database.reload()).await {
+                tracing::error!(%error, "could not check the geo-IP database");
             }
         }
     }
 
-    /// Reloads the file unless it is the one that was `seen`. Returns the identity of the current file.
-    fn reload_if_changed(&self, seen: Option<FileIdentity>) -> Option<FileIdentity> {
-        let LoadedDatabase { path, reader, reloaded, refused, .. } = &*self.0;
-        let now = identity(path);
-        if now == seen {
-            return now;
-        }
-        match read(path) {
-            Ok(new) => {
-                reader.store(Arc::new(new));
-                reloaded.fetch_add(1, Ordering::Relaxed);
-                tracing::info!("geo-IP database reloaded");
-            }
-            Err(error) => {
-                refused.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "the new geo-IP database cannot be used; the old one stays in use");
-            }
-        }
-        now
+    /// Returns whether the file has changed or was replaced since it was last read.
+    fn has_changed(&self) -> bool {
+        identity(&self.0.path) != *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reloads the file at once. A file that cannot be used is logged and counted in the metrics, and the old
+    /// one stays in use. Blocks while it reads and verifies the file.
+    ///
+    /// # Errors
+    /// Returns [`GeoIpError`] if the file cannot be used.
+    pub fn reload(&self) -> Result<(), GeoIpError> {
+        let LoadedDatabase { path, reader, seen, reloaded, refused } = &*self.0;
+        // Before the read, so that a file that is replaced during the read is reloaded.
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = identity(path);
+        let new = read(path).inspect_err(|error| {
+            refused.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "the new geo-IP database cannot be used; the old one stays in use");
+        })?;
+        reader.store(Arc::new(new));
+        reloaded.fetch_add(1, Ordering::Relaxed);
+        tracing::info!("geo-IP database reloaded");
+        Ok(())
     }
 
     /// Returns the location of an address, or `None` if the database has none.
@@ -218,8 +222,8 @@ mod tests {
             }
             other => panic!("{other:?}"),
         };
-        let mut seen = file.reload_if_changed(file.0.loaded);
-        assert_eq!(counts(&file), [0, 0], "an unchanged file is not reloaded");
+        let reload_if_changed = || file.has_changed().then(|| file.reload().is_ok());
+        assert_eq!(reload_if_changed(), None, "an unchanged file is not reloaded");
         assert_eq!(location(&file, "81.2.69.142"), known("GB", None));
 
         // Renamed over the old file, with the same time.
@@ -230,21 +234,27 @@ mod tests {
             std::fs::rename(&next, &path).unwrap();
         };
         rename("city.mmdb");
-        seen = file.reload_if_changed(seen);
+        assert_eq!(reload_if_changed(), Some(true));
         assert_eq!((counts(&file), location(&file, "81.2.69.142")), (vec![1, 0], known("GB", Some("ENG"))));
 
         // Broken, overwritten in place, deleted: the old database stays in use, and each change counts once.
         rename("broken.mmdb");
-        seen = file.reload_if_changed(seen);
-        assert_eq!((counts(&file), file.reload_if_changed(seen) == seen), (vec![1, 1], true));
+        assert_eq!(
+            (reload_if_changed(), reload_if_changed(), counts(&file)),
+            (Some(false), None, vec![1, 1])
+        );
         std::fs::write(&path, "no such thing").unwrap();
-        seen = file.reload_if_changed(seen);
+        assert_eq!(reload_if_changed(), Some(false));
         std::fs::remove_file(&path).unwrap();
-        seen = file.reload_if_changed(seen);
-        assert_eq!((counts(&file), file.reload_if_changed(seen)), (vec![1, 3], None));
+        assert_eq!(
+            (reload_if_changed(), reload_if_changed(), counts(&file)),
+            (Some(false), None, vec![1, 3])
+        );
         assert_eq!(location(&file, "81.2.69.142"), known("GB", Some("ENG")), "the old database");
         std::fs::copy(fixture("country.mmdb"), &path).unwrap();
-        file.reload_if_changed(seen);
+        assert_eq!(reload_if_changed(), Some(true));
         assert_eq!((counts(&file), location(&file, "81.2.69.142")), (vec![2, 3], known("GB", None)));
+        assert!(file.reload().is_ok(), "an unchanged file is reloaded on request");
+        assert_eq!(counts(&file), [3, 3]);
     }
 }

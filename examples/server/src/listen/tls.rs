@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -26,8 +26,8 @@ pub struct Tls(Arc<ReloadableConfig>);
 struct ReloadableConfig {
     files: Files,
     config: RwLock<Arc<ServerConfig>>,
-    /// Digest of the files when they were loaded.
-    loaded: FileDigest,
+    /// Digest of the files when they were last read.
+    seen: Mutex<FileDigest>,
 }
 
 #[derive(Debug)]
@@ -56,35 +56,37 @@ impl Tls {
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
         let files = Files { certificate: certificate.into(), key: key.into() };
         let contents = files.read()?;
-        let (config, loaded) = (RwLock::new(files.config(&contents)?), Some(digest(&contents)));
-        Ok(Self(Arc::new(ReloadableConfig { files, config, loaded })))
+        let (config, seen) = (RwLock::new(files.config(&contents)?), Mutex::new(Some(digest(&contents))));
+        Ok(Self(Arc::new(ReloadableConfig { files, config, seen })))
     }
 
     /// Reloads the files when they change, for new connections. Files that cannot be used are logged once
     /// and change nothing. Runs until it is dropped.
     pub async fn watch(self) {
-        let mut seen = self.0.loaded;
         loop {
             tokio::time::sleep(RELOAD_INTERVAL).await;
-            self.reload(&mut seen);
+            let now = self.0.files.read().ok().as_ref().map(digest);
+            if *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner) != now {
+                // The error is in the log.
+                let _ = self.reload();
+            }
         }
     }
 
-    fn reload(&self, seen: &mut FileDigest) {
-        let read = self.0.files.read();
-        let now = read.as_ref().ok().map(digest);
-        if std::mem::replace(seen, now) == now {
-            return;
-        }
-        match read.and_then(|contents| self.0.files.config(&contents)) {
-            Ok(config) => {
-                *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-                tracing::info!("reloaded the TLS certificate");
-            }
-            Err(error) => {
-                tracing::error!(%error, "the new TLS certificate is invalid; the old one stays in use");
-            }
-        }
+    /// Reloads the files at once, for new connections. Files that cannot be used are logged and change nothing.
+    ///
+    /// # Errors
+    /// Returns [`TlsError`] if the files cannot be used.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let ReloadableConfig { files, config, seen } = &*self.0;
+        let read = files.read();
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = read.as_ref().ok().map(digest);
+        let new = read.and_then(|contents| files.config(&contents)).inspect_err(|error| {
+            tracing::error!(%error, "the new TLS certificate is invalid; the old one stays in use");
+        })?;
+        *config.write().unwrap_or_else(PoisonError::into_inner) = new;
+        tracing::info!("reloaded the TLS certificate");
+        Ok(())
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {

@@ -22,6 +22,11 @@ export const open = async (browser, problems, options = {}) => {
         const report = (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
         addEventListener('securitypolicyviolation', report);
     });
+    // ASSETS names a folder with changed assets, to look at them without a build.
+    if (process.env.ASSETS) {
+        const file = (url) => `${process.env.ASSETS}/${new URL(url).pathname.split('/').pop()}`;
+        await context.route('**/assets/**', (route) => route.fulfill({ path: file(route.request().url()) }));
+    }
     const page = await context.newPage();
     const found = (text) => problems.push(`${page.url()}: ${text}`);
     page.on('console', (message) => {

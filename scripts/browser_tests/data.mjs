@@ -45,7 +45,7 @@ const importLicenses = (server) => {
     const lines = [{ type: 'export', version: 1 }];
     for (let index = 0; index < LICENSES; index++) {
         const id = `lic_b${String(index).padStart(6, '0')}`;
-        const address = index % 50 === 7 ? `${index}.${LONG_EMAIL}` : `customer-${index % 4000}@example${index % 90}.com`;
+        const address = index % 50 === 7 ? `${index}.${LONG_EMAIL}` : `customer-${index % 4000}@example${index % 40}.com`;
         lines.push({
             type: 'license',
             id,

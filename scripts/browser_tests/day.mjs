@@ -46,7 +46,7 @@ export const workDay = async (page, hands, server, receiver, endpoint, name) => 
     await see('No slot is in use.');
 
     // Change the plan, for all its licenses.
-    await hands.press('link', 'Products and plans');
+    await hands.press('link', 'Plans');
     await heading('Products and plans');
     await hands.press('link', plan);
     await heading(plan);

@@ -31,7 +31,7 @@ try {
             try {
                 await workDay(page, new Hands(page), server, receiver, ids.endpoint, name);
             } catch (error) {
-                const shown = await page.locator('body').innerText();
+                const shown = await page.locator('main').innerText();
                 problems.push(`the vendor's day (${name}) at ${page.url()}: ${error.message}\n${shown}`);
             }
             await page.context().close();

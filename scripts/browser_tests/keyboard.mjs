@@ -9,8 +9,11 @@ const hiddenFocus = () => {
     const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
     const name = element.outerHTML.slice(0, 120);
     if (!outlined) return `no outline on ${name}`;
+    // The middle of the part that is in the window.
     const box = element.getBoundingClientRect();
-    const shown = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
+    const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
+    const shown = left < right && top < bottom && document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
     if (!shown) return `out of sight: ${name}`;
     const label = element.closest('label');
     if (!element.contains(shown) && !(label && label.contains(shown))) {

@@ -53,7 +53,7 @@ const visit = async (page, server, one) => {
     const response = await page.goto(server.console + (one.path === '/' ? '' : one.path));
     if (response.status() !== (one.status ?? 200)) throw new Error(`status ${response.status()}`);
     if (one.open) await one.open(new Mouse(page));
-    await page.getByText(one.text).first().waitFor();
+    await page.getByRole('main').getByText(one.text).first().waitFor();
 };
 
 // Chromium reports a page with an error status in its console.

@@ -77,10 +77,12 @@ async fn no_answer_leads_to_another_host() {
     let app = TestApp::new().await;
     let id = app.issue().await.detail.license.id.to_string();
     let token = app.token(Scope::Admin).await;
-    let fields = ["next", "return_to", "url", "back", "redirect", "once", "email", "q"].map(|name| (name, EVIL));
+    let fields =
+        ["next", "return_to", "url", "back", "redirect", "once", "email", "q"].map(|name| (name, EVIL));
     let typed = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    let strange = ["//evil.example", "/\\evil.example", "/licenses/..//evil.example", "/licenses/%2f%2fevil.example"]
-        .map(|path| (Method::GET, format!("/console{path}")));
+    let strange =
+        ["//evil.example", "/\\evil.example", "/licenses/..//evil.example", "/licenses/%2f%2fevil.example"]
+            .map(|path| (Method::GET, format!("/console{path}")));
     let mut redirects = 0;
     for (method, target) in targets(&id).into_iter().chain(strange) {
         for browser in [app.signed_in(Scope::Admin).await, app.browser()] {

@@ -18,8 +18,7 @@ fn target(route: &Route, id: &str) -> String {
         .replace("{token}", "tok_1")
         .replace("{endpoint}", "whe_1")
         .replace("{event}", "evt_1")
-        .replace('{', "")
-        .replace('}', "");
+        .replace(['{', '}'], "");
     if target == "/" { "/console".to_owned() } else { format!("/console{target}") }
 }
 

@@ -24,5 +24,8 @@ document.addEventListener("click", async (event) => {
   button.classList.add("done");
 });
 
+// In a narrow window, the entry of this page can be out of sight.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 showCopyButtons();
 document.addEventListener("htmx:afterSwap", showCopyButtons);

@@ -1,8 +1,9 @@
 //! Validations per day as a chart, with the numbers for a table.
 
-use chrono::{DateTime, Utc};
-use license_core::usage::UsagePoint;
+use chrono::{DateTime, TimeDelta, Utc};
+use license_core::usage::{Interval, UsagePoint, UsageQuery};
 
+use crate::filters::start_of_day;
 use crate::numbers::grouped;
 
 const WIDTH: u32 = 720;
@@ -33,6 +34,16 @@ pub(crate) struct ChartDay {
 }
 
 impl Chart {
+    /// Returns the query for a chart of the last days, today included. It begins with a whole day, because
+    /// counts by day are kept longer than single validations.
+    pub(crate) fn query(days: i64, now: DateTime<Utc>) -> UsageQuery {
+        UsageQuery {
+            from: Some(start_of_day(now) - TimeDelta::days(days - 1)),
+            interval: Some(Interval::Day),
+            ..UsageQuery::default()
+        }
+    }
+
     /// Draws the days of a series.
     pub(crate) fn new(series: &[UsagePoint]) -> Self {
         let sum = |point: &UsagePoint| point.total() + point.denied();

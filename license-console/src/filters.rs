@@ -139,7 +139,7 @@ impl Filters {
     }
 }
 
-fn start_of_day(at: DateTime<Utc>) -> DateTime<Utc> {
+pub(crate) fn start_of_day(at: DateTime<Utc>) -> DateTime<Utc> {
     at.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 

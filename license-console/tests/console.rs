@@ -8,6 +8,7 @@ mod console {
     mod browser;
     mod customers;
     mod edit;
+    mod every_route;
     mod grants;
     mod headers;
     mod issue;

@@ -1,9 +1,9 @@
 //! Usage of one license: a chart and the latest validations.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use license_core::license::LicenseId;
 use license_core::store::PageRequest;
-use license_core::usage::{Interval, UsageQuery, Validation, ValidationOutcome};
+use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
 
 use crate::chart::Chart;
 use crate::console::Shared;
@@ -33,10 +33,8 @@ pub(super) struct ValidationRow {
 impl LicenseUsage {
     pub(super) async fn of(console: &Shared, id: &LicenseId, now: DateTime<Utc>) -> Result<Self, Failure> {
         let query = UsageQuery {
-            from: Some(now - TimeDelta::days(CHART_DAYS - 1)),
-            interval: Some(Interval::Day),
             page: PageRequest { after: None, limit: VALIDATIONS },
-            ..UsageQuery::default()
+            ..Chart::query(CHART_DAYS, now)
         };
         let report = console.services.usage.report(id, &query).await?;
         Ok(Self {

@@ -8,7 +8,6 @@ use license_core::access::Scope;
 use license_core::event::EventType;
 use license_core::license::Status;
 use license_core::store::{EventFilter, LicenseFilter, PageRequest};
-use license_core::usage::{Interval, UsageQuery};
 
 use super::history::Happened;
 use super::license_count;
@@ -81,11 +80,7 @@ pub(crate) async fn overview(
         shown.latest = events(&console, &EventFilter::default()).await?;
     }
     if visitor.may(Scope::UsageRead) {
-        let query = UsageQuery {
-            from: Some(visit.now - TimeDelta::days(CHART_DAYS - 1)),
-            interval: Some(Interval::Day),
-            ..UsageQuery::default()
-        };
+        let query = Chart::query(CHART_DAYS, visit.now);
         let overview = console.services.usage.overview(&query).await?;
         shown.chart = Some(Chart::new(&overview.usage.series));
     }

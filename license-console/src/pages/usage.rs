@@ -6,8 +6,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, TimeDelta, Utc};
-use license_core::usage::{Breakdown, Interval, UsageGroup, UsageOverview, UsageQuery};
+use chrono::{DateTime, Utc};
+use license_core::usage::{Breakdown, UsageGroup, UsageOverview, UsageQuery};
 
 use super::choice::{Choice, choices};
 use crate::chart::Chart;
@@ -113,12 +113,7 @@ pub(crate) async fn download(
 }
 
 async fn overview(console: &Shared, visit: &Visit, wanted: &Wanted) -> Result<UsageOverview, Failure> {
-    let query = UsageQuery {
-        from: Some(visit.now - TimeDelta::days(wanted.days - 1)),
-        interval: Some(Interval::Day),
-        group_by: wanted.group,
-        ..UsageQuery::default()
-    };
+    let query = UsageQuery { group_by: wanted.group, ..Chart::query(wanted.days, visit.now) };
     Ok(console.services.usage.overview(&query).await?)
 }
 

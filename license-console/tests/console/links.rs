@@ -1,7 +1,7 @@
 //! One-time links.
 
 use license_core::access::{Scope, TokenId};
-use license_core::service::FirstToken;
+use license_core::service::{Checked, FirstToken};
 
 use super::app::{TestApp, by};
 
@@ -71,4 +71,17 @@ async fn text_that_is_no_link_is_refused() {
         assert_eq!(browser.get(&format!("/console/link?code={code}")).await.status, 410, "{code}");
         assert_eq!(browser.post("/console/link", &[("code", code)]).await.status, 410, "{code}");
     }
+}
+
+/// A session that was planted in the browser is not used after the link.
+#[tokio::test]
+async fn link_replaces_a_planted_session() {
+    let app = TestApp::new().await;
+    let (link, mallory) = (link(&app).await, app.signed_in(Scope::LicensesRead).await);
+    let mut victim = app.browser();
+    victim.cookies.clone_from(&mallory.cookies);
+    victim.post("/console/link", &[("code", &link)]).await.assert_redirects("/console");
+    assert_ne!(victim.session(), mallory.session());
+    let planted = app.services.access.check_session(mallory.session().unwrap()).await.unwrap();
+    assert_eq!(planted, Checked::Revoked, "the session of before has ended");
 }

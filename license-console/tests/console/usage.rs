@@ -1,7 +1,9 @@
 //! Usage of all licenses.
 
 use license_core::access::{Scope, Scopes};
+use license_core::clock::Clock as _;
 use license_core::service::ValidateRequest;
+use license_core::usage::UsageRetention;
 
 use super::app::TestApp;
 
@@ -40,4 +42,24 @@ async fn usage_is_counted_by_day_and_value() {
     let both: Scopes = [Scope::UsageRead, Scope::LicensesRead].into_iter().collect();
     let page = app.signed_in(both).await.get("/console/usage").await;
     page.assert_shows(200, &format!("href=\"/console/licenses/{id}\""));
+}
+
+/// Single validations are deleted after 30 days, and an import has none.
+#[tokio::test]
+async fn charts_are_shown_without_single_validations() {
+    let app = TestApp::new().await;
+    let license = app.issue().await;
+    let key = license.key.reveal().to_owned();
+    let request =
+        ValidateRequest { domain: Some("shop.example.com"), key: &key, ..ValidateRequest::default() };
+    app.services.validation.validate(&request).await.unwrap();
+    app.advance(2 * 24 * 60);
+    let retention = UsageRetention { record_days: 0, rollup_days: 730 };
+    while app.services.usage.prune(&retention, app.clock.now(), 100).await.unwrap() > 0 {}
+    let both: Scopes = [Scope::UsageRead, Scope::LicensesRead].into_iter().collect();
+    let mut browser = app.signed_in(both).await;
+    let license = format!("/licenses/{}", license.detail.license.id);
+    for path in ["", &*license, "/usage", "/usage?days=365", "/usage?days=90&by=domain"] {
+        browser.get(&format!("/console{path}")).await.assert_shows(200, "1 valid");
+    }
 }

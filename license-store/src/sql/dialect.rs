@@ -76,6 +76,11 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// ends with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
+    /// The name of the database.
+    const NAME: &'static str;
+    /// Reads the version of the database, and the number of the last migration.
+    const INFO: &'static str;
+
     /// Begins a statement that explains the plan of another one, and the column of its answer.
     const EXPLAIN: (&'static str, &'static str);
 

@@ -170,6 +170,9 @@ impl Dialect for Postgres {
         )
     }
 
+    const NAME: &'static str = "PostgreSQL";
+    const INFO: &'static str = "SELECT current_setting('server_version') AS version, MAX(version) AS schema \
+                                FROM license_migrations";
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN", "QUERY PLAN");
 
     async fn fetch(

@@ -143,6 +143,9 @@ impl Dialect for Sqlite {
         format!("{each} CROSS JOIN {table} WHERE {condition}")
     }
 
+    const NAME: &'static str = "SQLite";
+    const INFO: &'static str =
+        "SELECT sqlite_version() AS version, MAX(version) AS schema FROM license_migrations";
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN QUERY PLAN", "detail");
 
     async fn fetch(

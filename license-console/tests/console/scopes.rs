@@ -42,6 +42,16 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET" | "POST", "/plans/{plan}/archive")
         | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
         ("GET", "/usage" | "/usage.csv") => &[Scope::UsageRead],
+        ("GET" | "POST", "/signing-keys/rotate" | "/signing-keys/{key}/revoke")
+        | ("GET", "/signing-keys") => &[Scope::KeysWrite],
+        ("GET" | "POST", "/new-product") | ("POST", "/products/{product}/delete") => &[Scope::CatalogWrite],
+        ("GET" | "POST", "/new-plan" | "/products/{product}/edit")
+        | ("GET", "/products/{product}/delete") => &[Scope::CatalogRead, Scope::CatalogWrite],
+        ("GET", "/shortcuts") | ("GET" | "POST", "/time-zone") => &[],
+        ("GET" | "POST", "/leases/release") => &[Scope::LeasesWrite],
+        ("GET", "/licenses/{id}/customer/export") => &[Scope::LicensesRead, Scope::UsageRead],
+        ("GET" | "POST", "/webhooks/{endpoint}/edit") => &[Scope::WebhooksRead, Scope::WebhooksWrite],
+        ("GET", "/system") => &[Scope::UsageRead],
         ("GET", "/audit") => &[Scope::AuditRead],
         ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
         (
@@ -76,6 +86,8 @@ async fn every_route_needs_its_scopes() {
             .replace("{block}", "blk_1")
             .replace("{token}", "tok_1")
             .replace("{plan}", "none")
+            .replace("{key}", "none")
+            .replace("{product}", "none")
             .replace("{endpoint}", "whe_1")
             .replace("{event}", "evt_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };

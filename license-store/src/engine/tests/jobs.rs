@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use license_core::job::JobState;
+use license_core::{Plan, PlanCatalog};
 use tokio::time::sleep;
 
 use super::*;
@@ -15,7 +16,9 @@ fn job(engine: &Engine, name: &str) -> JobState {
 #[tokio::test(start_paused = true)]
 async fn every_job_tells_its_last_run() {
     let store = Arc::new(FaultStore::new(MemoryStore::new()));
-    let engine = Engine::builder(store.clone(), &secret()).start().await.expect("an engine");
+    // Without such a plan, two jobs have nothing to ask.
+    let plans = PlanCatalog::new([Plan::new("p").idle_days(30).max_devices_per_day(5)]).expect("plans");
+    let engine = Engine::builder(store.clone(), &secret()).plans(plans).start().await.expect("an engine");
     sleep(Duration::from_secs(1)).await;
     let jobs = engine.job_log.states();
     assert_eq!(jobs.len(), 16, "{jobs:#?}");
@@ -23,7 +26,7 @@ async fn every_job_tells_its_last_run() {
         assert!(job.is_running && job.succeeded_at.is_some() && !job.is_failing, "{job:?}");
     }
     store.set(Fault::Unavailable);
-    sleep(Duration::from_hours(1)).await;
+    sleep(Duration::from_hours(2)).await;
     for job in engine.job_log.states() {
         assert!(job.is_running && job.failure.is_some(), "{job:?}");
     }

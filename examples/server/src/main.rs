@@ -122,13 +122,8 @@ async fn run(flags: Flags) -> Result<(), String> {
             .store_addresses(flags.retention.store_addresses)
             .routers();
         let app = with_console(app, &engine, &flags, &admin_token, has_tls).layer(log);
-        let console = match flags.console.url(scheme, &address.to_string()) {
-            Some(url) => {
-                let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-                Some(console::sign_in_line(&engine.access, &admin_token, &url, is_terminal).await)
-            }
-            None => None,
-        };
+        let console =
+            console_line(&engine, &admin_token, flags.console.url(scheme, &address.to_string())).await;
         if options.tls.is_none() && !address.ip().is_loopback() && !flags.network.has_trusted_proxy() {
             tracing::warn!(
                 %address,
@@ -200,6 +195,12 @@ fn with_console(
         AdminToken::Created(_) | AdminToken::Existing => options,
     };
     flags.console.mount(app, engine.services(), has_tls, options)
+}
+
+/// Returns the address of the console and how to sign in.
+async fn console_line(engine: &Engine, admin_token: &AdminToken, url: Option<String>) -> Option<String> {
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    Some(console::sign_in_line(&engine.access, admin_token, &url?, is_terminal).await)
 }
 
 /// Authenticates by the tokens of the database. A token given for this run replaces the first one.

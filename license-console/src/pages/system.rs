@@ -95,7 +95,7 @@ fn facts(
     };
     let stream = match stream {
         StreamState::Listening => "arrive",
-        _ => "do not arrive",
+        StreamState::Lost => "do not arrive",
     };
     let hits = value(metrics, "cache_hits").zip(value(metrics, "cache_misses"));
     let cache = number("cache_entries").zip(value(metrics, "cache_bytes")).map(|(entries, bytes)| {

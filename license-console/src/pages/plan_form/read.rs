@@ -19,8 +19,8 @@ pub(in crate::pages) struct FieldError {
 pub(in crate::pages) fn json(form: &Form) -> Result<Map<String, Value>, FieldError> {
     let mut fields = Map::new();
     for (name, shape, _) in FIELDS {
-        let value = value(form, name, shape)
-            .map_err(|reason| FieldError { field: (*name).to_owned(), reason: reason.into() })?;
+        let value =
+            value(form, name, shape).map_err(|reason| FieldError { field: (*name).to_owned(), reason })?;
         fields.insert((*name).to_owned(), value);
     }
     Ok(fields)

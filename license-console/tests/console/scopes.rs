@@ -9,7 +9,7 @@ use super::app::TestApp;
 /// The scopes that each route needs, by hand.
 fn expected(method: &str, path: &str) -> &'static [Scope] {
     match (method, path) {
-        ("GET", "/") | ("POST", "/sign-out") => &[],
+        ("GET", "/" | "/shortcuts") | ("GET" | "POST", "/time-zone") | ("POST", "/sign-out") => &[],
         ("GET", "/licenses" | "/licenses/{id}" | "/licenses/{id}/customer")
         | ("GET" | "POST", "/customers")
         | ("POST", "/search" | "/licenses/{id}/key" | "/customers/open") => &[Scope::LicensesRead],
@@ -38,22 +38,19 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
             | "/webhooks/{endpoint}/deliveries/{event}/replay",
         ) => &[Scope::WebhooksWrite],
         ("GET", "/plans" | "/plans.toml" | "/plans/{plan}") => &[Scope::CatalogRead],
-        ("GET" | "POST", "/plans/{plan}/edit") => &[Scope::CatalogRead, Scope::CatalogWrite],
-        ("GET" | "POST", "/plans/{plan}/archive")
-        | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
-        ("GET", "/usage" | "/usage.csv") => &[Scope::UsageRead],
-        ("GET" | "POST", "/signing-keys/rotate" | "/signing-keys/{key}/revoke")
-        | ("GET", "/signing-keys") => &[Scope::KeysWrite],
-        ("GET" | "POST", "/new-product") | ("POST", "/products/{product}/delete") => &[Scope::CatalogWrite],
-        ("GET" | "POST", "/new-plan" | "/products/{product}/edit")
+        ("GET" | "POST", "/plans/{plan}/edit" | "/new-plan" | "/products/{product}/edit")
         | ("GET", "/products/{product}/delete") => &[Scope::CatalogRead, Scope::CatalogWrite],
-        ("GET", "/shortcuts") | ("GET" | "POST", "/time-zone") => &[],
-        ("GET" | "POST", "/leases/release") => &[Scope::LeasesWrite],
+        ("GET" | "POST", "/plans/{plan}/archive" | "/new-product")
+        | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive" | "/products/{product}/delete") => {
+            &[Scope::CatalogWrite]
+        }
+        ("GET", "/usage" | "/usage.csv" | "/system") => &[Scope::UsageRead],
         ("GET", "/licenses/{id}/customer/export") => &[Scope::LicensesRead, Scope::UsageRead],
         ("GET" | "POST", "/webhooks/{endpoint}/edit") => &[Scope::WebhooksRead, Scope::WebhooksWrite],
-        ("GET", "/system") => &[Scope::UsageRead],
+        ("GET", "/signing-keys")
+        | ("GET" | "POST", "/signing-keys/rotate" | "/signing-keys/{key}/revoke") => &[Scope::KeysWrite],
         ("GET", "/audit") => &[Scope::AuditRead],
-        ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
+        ("GET" | "POST", "/leases" | "/leases/release") => &[Scope::LeasesWrite],
         (
             "GET" | "POST",
             "/licenses/{id}/{action}" | "/issue" | "/licenses/{id}/block" | "/licenses/{id}/customer/erase",

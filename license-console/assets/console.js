@@ -10,6 +10,23 @@ document.addEventListener("keydown", (event) => {
   search.focus();
 });
 
+// "?" and the link to the shortcuts open a dialog. Without a script, the link leads to a page.
+const showShortcuts = (event) => {
+  const dialog = document.getElementById("shortcuts");
+  if (!dialog) return;
+  event.preventDefault();
+  if (!dialog.open) dialog.showModal();
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "?" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) showShortcuts(event);
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("#shortcuts-link")) showShortcuts(event);
+});
+
 // Buttons that copy need a script, so they are hidden without one.
 const showCopyButtons = () => {
   if (!navigator.clipboard) return;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_core::service::Services;
+use tokio::sync::Semaphore;
 
 use crate::failure_limit::FailureLimit;
 use crate::options::ConsoleOptions;
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) services: Services,
     pub(crate) options: ConsoleOptions,
     pub(crate) failures: FailureLimit,
+    /// Places of the requests that run at once.
+    pub(crate) pages: Semaphore,
 }
 
 /// The state of the router.

@@ -1,11 +1,12 @@
 //! A request that failed, as a page tells it.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use license_core::access::Scope;
 use license_core::catalog_command::CatalogDenial;
 use license_core::error::{LeaseError, ServiceError, ValidateError};
 use license_core::service::{AuthError, AuthRefusal};
+use license_core::signing::SigningKeyDenial;
 use license_core::store::StoreError;
 use license_core::validation::Denial;
 
@@ -59,6 +60,13 @@ impl Failure {
         let advice =
             "The key in the request code may have been replaced. Ask the customer for a new request code.";
         Self::new(StatusCode::NOT_FOUND, "No license has this key", advice)
+    }
+
+    /// Too many requests run.
+    pub(crate) fn busy() -> Self {
+        let headers = vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+        let advice = "Nothing has changed. Try again in a moment.";
+        Self { headers, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "The server is busy", advice) }
     }
 
     /// The request may come from a page of another origin.
@@ -115,6 +123,13 @@ impl From<ServiceError> for Failure {
                 };
                 Self::new(status, title, denial.to_string())
             }
+            ServiceError::SigningKey(denial) => {
+                let status = match &denial {
+                    SigningKeyDenial::NotFound { .. } => StatusCode::NOT_FOUND,
+                    _ => StatusCode::CONFLICT,
+                };
+                Self::new(status, "The signing keys do not allow this", denial.to_string())
+            }
             ServiceError::SearchCursor => {
                 let advice = "Start again on the first page.";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "This page belongs to another list", advice)
@@ -150,6 +165,7 @@ impl From<LeaseError> for Failure {
                 tracing::error!(%error, "a request of the console failed");
                 Self::internal()
             }
+            error @ LeaseError::ReleaseCode(_) => Self::field("Release code", error),
             error => Self::field("Request code", error),
         }
     }

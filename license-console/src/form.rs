@@ -31,6 +31,21 @@ impl Form {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
 
+    pub(crate) fn of_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
+    /// Returns the form with another text of a field.
+    pub(crate) fn with(mut self, name: &str, text: &str) -> Self {
+        self.0.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
+    /// Returns the trimmed text of a field, also an empty one; `None` if the form does not have the field.
+    pub(crate) fn sent(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|text| text.trim())
+    }
+
     /// Returns the trimmed text of a field; `None` if it is missing or empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())

@@ -12,6 +12,7 @@ use crate::console::{Console, Shared};
 use crate::failure::Failure;
 use crate::pages;
 use crate::visit::Visit;
+use crate::zone;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -28,6 +29,10 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 /// Finds the visitor, refuses changes from other origins, and renders failures.
 pub(crate) async fn guard(State(console): State<Console>, request: Request, next: Next) -> Response {
+    zone::within(zone::of(request.headers()), guarded(console, request, next)).await
+}
+
+async fn guarded(console: Console, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut visit = Visit::unknown(&console, &parts);
     let response = match admit(&console, &mut visit, &parts).await {
@@ -88,7 +93,8 @@ fn rendered(visit: &Visit, mut response: Response) -> Response {
     response
 }
 
-/// Sends visitors who are not signed in to the sign-in page, and refuses those who lack a scope.
+/// Sends visitors who are not signed in to the sign-in page, and refuses those who lack a scope, and requests
+/// beyond those that may run at once.
 pub(crate) async fn require(
     State((console, scopes)): State<(Console, &'static [Scope])>,
     visit: Visit,
@@ -102,7 +108,10 @@ pub(crate) async fn require(
         }
         return to_sign_in(&visit);
     };
-    let Some(lacking) = visitor.scopes.missing(scopes) else { return next.run(request).await };
+    let Some(lacking) = visitor.scopes.missing(scopes) else {
+        let Ok(_place) = console.pages.try_acquire() else { return Failure::busy().into_response() };
+        return next.run(request).await;
+    };
     let own_words = console.options.authenticator.as_ref().and_then(|authenticator| {
         let caller = license_core::service::Caller {
             principal: visitor.actor.principal.clone(),

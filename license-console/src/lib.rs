@@ -50,6 +50,7 @@ mod routes;
 mod session_cookie;
 mod theme;
 mod visit;
+mod zone;
 
 pub use connection::Connection;
 pub use options::ConsoleOptions;

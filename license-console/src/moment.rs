@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use crate::zone;
+
 /// A time, relative to now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     /// For the attribute `datetime`.
     pub(crate) iso: String,
-    /// The exact time, in UTC.
+    /// The exact time, in the zone of the person.
     pub(crate) exact: String,
-    /// The day.
+    /// The day, in the zone of the person.
     pub(crate) day: String,
     /// Such as "2 hours ago" or "in 3 days".
     pub(crate) relative: String,
@@ -17,10 +19,11 @@ pub(crate) struct Moment {
 
 impl Moment {
     pub(crate) fn new(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let local = at.with_timezone(&zone::current());
         Self {
             iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            exact: at.format("%-d %B %Y, %H:%M:%S UTC").to_string(),
-            day: at.format("%-d %B %Y").to_string(),
+            exact: local.format("%-d %B %Y, %H:%M:%S %Z").to_string(),
+            day: local.format("%-d %B %Y").to_string(),
             relative: relative(at - now),
         }
     }

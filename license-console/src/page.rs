@@ -8,6 +8,7 @@ use crate::assets;
 use crate::failure::Failure;
 use crate::theme::Theme;
 use crate::visit::Visit;
+use crate::zone;
 
 /// A section of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,18 +22,22 @@ pub(crate) enum Section {
     Plans,
     Customers,
     Usage,
+    System,
+    SigningKeys,
     /// No entry, for example of a failure.
     None,
 }
 
 /// Entries of the navigation after those of licenses, with the scope that they need.
-const ENTRIES: [(Section, &str, &str, Scope); 6] = [
+const ENTRIES: [(Section, &str, &str, Scope); 8] = [
     (Section::Customers, "Customers", "/customers", Scope::LicensesRead),
     (Section::Plans, "Plans", "/plans", Scope::CatalogRead),
     (Section::Usage, "Usage", "/usage", Scope::UsageRead),
     (Section::Webhooks, "Webhooks", "/webhooks", Scope::WebhooksRead),
     (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),
     (Section::Audit, "Audit", "/audit", Scope::AuditRead),
+    (Section::SigningKeys, "Signing keys", "/signing-keys", Scope::KeysWrite),
+    (Section::System, "System", "/system", Scope::UsageRead),
 ];
 
 /// An entry of the navigation.
@@ -53,6 +58,8 @@ pub(crate) struct Page {
     pub(crate) title: String,
     section: Section,
     pub(crate) theme: Theme,
+    /// The name of the time zone.
+    pub(crate) zone: &'static str,
     pub(crate) person: Option<Person>,
     /// What the last form did.
     pub(crate) notice: Option<&'static str>,
@@ -79,6 +86,7 @@ impl Page {
             title: title.into(),
             section,
             theme: visit.theme,
+            zone: zone::current().name(),
             person,
             notice: None,
         }

@@ -42,6 +42,17 @@ mod plan_field;
 mod secret;
 mod visible_key;
 
+mod plan_form;
+pub(crate) mod plan_new;
+mod problem;
+pub(crate) mod product;
+pub(crate) mod release_code;
+pub(crate) mod shortcuts;
+pub(crate) mod signing_keys;
+pub(crate) mod system;
+pub(crate) mod time_zone;
+pub(crate) mod webhook_form;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 

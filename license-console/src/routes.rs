@@ -6,6 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use license_core::access::Scope;
 use license_core::service::Services;
+use tokio::sync::Semaphore;
 
 use crate::assets::asset;
 use crate::console::{Console, Shared};
@@ -15,8 +16,9 @@ use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
     actions, audit, blocks, customer, customers, delivery, edit, event, grants, issue, key, leases, license,
-    licenses, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, usage,
-    webhook, webhooks,
+    licenses, overview, plan, plan_edit, plan_new, plans, product, release_code, rotate_key, search,
+    shortcuts, sign_in, signing_keys, slots, system, theme, time_zone, tokens, usage, webhook, webhook_form,
+    webhooks,
 };
 
 /// A route of the console for people who are signed in.
@@ -74,8 +76,8 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/tokens/{token}/end" [TokensWrite] tokens::end;
         GET "/audit" [AuditRead] audit::list;
         GET "/webhooks" [WebhooksRead] webhooks::list;
-        GET "/webhooks/new" [WebhooksWrite] webhooks::ask;
-        POST "/webhooks" [WebhooksWrite] webhooks::create;
+        GET "/webhooks/new" [WebhooksWrite] webhook_form::ask;
+        POST "/webhooks" [WebhooksWrite] webhook_form::create;
         GET "/webhooks/{endpoint}" [WebhooksRead] webhook::show;
         POST "/webhooks/{endpoint}/enable" [WebhooksWrite] webhook::enable;
         POST "/webhooks/{endpoint}/disable" [WebhooksWrite] webhook::disable;
@@ -105,6 +107,28 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         GET "/usage" [UsageRead] usage::show;
         GET "/usage.csv" [UsageRead] usage::download;
         GET "/events/{event}" [WebhooksRead] event::show;
+        GET "/system" [UsageRead] system::show;
+        GET "/signing-keys" [KeysWrite] signing_keys::list;
+        GET "/signing-keys/rotate" [KeysWrite] signing_keys::ask_to_rotate;
+        POST "/signing-keys/rotate" [KeysWrite] signing_keys::rotate;
+        GET "/signing-keys/{key}/revoke" [KeysWrite] signing_keys::ask_to_revoke;
+        POST "/signing-keys/{key}/revoke" [KeysWrite] signing_keys::revoke;
+        GET "/webhooks/{endpoint}/edit" [WebhooksRead, WebhooksWrite] webhook_form::ask_to_change;
+        POST "/webhooks/{endpoint}/edit" [WebhooksRead, WebhooksWrite] webhook_form::change;
+        GET "/leases/release" [LeasesWrite] release_code::ask;
+        POST "/leases/release" [LeasesWrite] release_code::release;
+        GET "/licenses/{id}/customer/export" [LicensesRead, UsageRead] customer::export;
+        GET "/shortcuts" [] shortcuts::show;
+        GET "/time-zone" [] time_zone::ask;
+        POST "/time-zone" [] time_zone::choose;
+        GET "/new-plan" [CatalogRead, CatalogWrite] plan_new::ask;
+        POST "/new-plan" [CatalogRead, CatalogWrite] plan_new::create;
+        GET "/new-product" [CatalogWrite] product::ask_for_new;
+        POST "/new-product" [CatalogWrite] product::create;
+        GET "/products/{product}/edit" [CatalogRead, CatalogWrite] product::ask;
+        POST "/products/{product}/edit" [CatalogRead, CatalogWrite] product::change;
+        GET "/products/{product}/delete" [CatalogRead, CatalogWrite] product::ask_to_delete;
+        POST "/products/{product}/delete" [CatalogWrite] product::delete;
     }
 }
 
@@ -116,7 +140,8 @@ pub fn routes() -> Vec<Route> {
 
 /// Returns the console. Mount it with [`Router::nest`].
 pub fn router(services: Services, options: ConsoleOptions) -> Router {
-    let console = Console::new(Shared { services, options, failures: FailureLimit::default() });
+    let pages = Semaphore::new(options.pages_at_once.get().min(Semaphore::MAX_PERMITS));
+    let console = Console::new(Shared { services, options, failures: FailureLimit::default(), pages });
     let router = table().into_iter().fold(Router::new(), |router, (route, handler)| {
         let state = (Console::clone(&console), route.scopes);
         router.route(route.path, handler.layer(from_fn_with_state(state, require)))

@@ -18,10 +18,15 @@ mod console {
     mod lists;
     mod mount;
     mod own_auth;
+    mod page_limit;
     mod plans;
     mod scopes;
     mod sessions;
+    mod shortcuts;
     mod sign_in;
+    mod signing_keys;
+    mod system;
+    mod time_zone;
     mod tokens;
     mod untrusted_text;
     mod usage;

@@ -46,10 +46,11 @@ use chrono::{DateTime, Utc};
 
 use crate::catalog::PlanCatalog;
 use crate::error::{ServiceError, SetupError};
+use crate::job::JobLog;
 use crate::metrics::{Metric, MetricValue};
 use crate::store::{
-    CatalogStore, DeliveryBacklog, FullStore, HealthWarning, LicenseStore, StreamState, TokenStore,
-    TransferStore,
+    CatalogStore, DatabaseInfo, DeliveryBacklog, FullStore, HealthWarning, LicenseStore, StreamState,
+    TokenStore, TransferStore,
 };
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
@@ -135,6 +136,8 @@ pub struct Services {
     pub leases: LeaseService,
     /// Signs tokens.
     pub signing: SigningService,
+    /// What the background jobs of this process did last.
+    pub job_log: JobLog,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -219,6 +222,7 @@ impl Services {
             transfer_store: store.clone(),
             signing_keys,
             signing,
+            job_log: JobLog::new(context.sources.clock()),
             catalog_store: store,
             health,
             context,
@@ -250,6 +254,14 @@ impl Services {
     #[must_use]
     pub fn stream_state(&self) -> StreamState {
         self.licenses_store.stream_state()
+    }
+
+    /// Returns what the database tells about itself.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::Store`] if the store does not answer.
+    pub async fn database(&self) -> Result<DatabaseInfo, ServiceError> {
+        Ok(self.health.database().await?)
     }
 
     /// Returns whether the store is known to be unreachable, so that validations are answered from memory.

@@ -65,7 +65,7 @@ pub use error::{BoxError, StoreError};
 pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
 };
-pub use health::{HealthWarning, StoreHealth};
+pub use health::{DatabaseInfo, HealthWarning, StoreHealth};
 pub use leases::{LEASE_USAGE_PERIOD, LeaseStore, OutstandingLeases, is_prunable};
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};
 pub use record::LicenseRecord;

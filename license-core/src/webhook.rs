@@ -2,6 +2,7 @@
 
 mod command;
 mod delivery;
+mod destination;
 mod endpoint;
 mod failing;
 mod schedule;
@@ -16,6 +17,7 @@ pub use delivery::{
     Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_LEASE, SettleDecision,
     Settled, Settlement, lease_holds, settle,
 };
+pub use destination::DestinationRule;
 pub use endpoint::{
     DisabledReason, Endpoint, EndpointSettings, EndpointSettingsError, EndpointState, EventSelection,
     PreviousSecret, SECRET_OVERLAP,

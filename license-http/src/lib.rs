@@ -73,3 +73,4 @@ pub use limits::{LimitOptions, Rate, RateError, RateLimits};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 pub use routes::Route;
+pub use routes::customers::export_customer;

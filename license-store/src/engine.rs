@@ -178,7 +178,8 @@ impl Engine {
     /// Runs a job until shutdown, for example the webhook dispatcher of license-http.
     pub fn spawn(&self, job: impl BackgroundJob) {
         let (name, shutdown) = (job.name(), self.shutdown_signal());
-        let task = tokio::spawn(Box::new(job).run(shutdown));
+        let report = self.services.job_log.start(name);
+        let task = tokio::spawn(Box::new(job).run(shutdown, report));
         self.jobs().push((name, task));
     }
 

@@ -210,6 +210,10 @@ macro_rules! define_layer {
                 self.inner().metrics()
             }
 
+            async fn database(&self) -> Result<Option<DatabaseInfo>, StoreError> {
+                self.around("database", self.inner().database()).await
+            }
+
             $($(async fn $method $(<$generic>)? (
                 & $($own)? $self $(, $arg: $type)*
             ) -> Result<$out, StoreError> {
@@ -238,6 +242,7 @@ macro_rules! implement_ports {
             $($($other)*)?
         })*
 
+        #[async_trait]
         impl ::license_core::store::StoreHealth for $layer {
             fn is_down(&self) -> bool {
                 Layer::is_down(self)
@@ -249,6 +254,10 @@ macro_rules! implement_ports {
 
             fn metrics(&self) -> Vec<Metric> {
                 Layer::metrics(self)
+            }
+
+            async fn database(&self) -> Result<Option<DatabaseInfo>, StoreError> {
+                Layer::database(self).await
             }
         }
     };

@@ -21,6 +21,7 @@ use crate::database::Database;
 use crate::environment::switch;
 use crate::flags::Flags;
 use crate::network;
+use crate::startup_message::AdminToken;
 
 /// The path of the console.
 const PATH: &str = "/console";
@@ -89,6 +90,26 @@ pub(crate) async fn link(
     Ok(format!("{url}/link?code={}", secret.reveal()))
 }
 
+/// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the
+/// message may be kept in a log.
+pub(crate) async fn sign_in_line(
+    access: &AccessService,
+    admin_token: &AdminToken,
+    url: &str,
+    is_terminal: bool,
+) -> String {
+    if matches!(admin_token, AdminToken::Configured) {
+        let command = "license-server token create --name you --scopes admin";
+        return format!("{url} (sign in with a token: {command})");
+    }
+    let by_command = format!("{url} (to sign in: license-server console-link)");
+    if !is_terminal {
+        return by_command;
+    }
+    let link = link(access, &TokenId::first(), url, Principal::System).await;
+    link.map_or(by_command, |link| format!("{link} (opens one session, within 10 minutes)"))
+}
+
 /// Runs `license-server console-link` on an existing database.
 pub(crate) async fn run(args: &LinkArgs, flags: &Flags) -> Result<(), String> {
     let scheme = if flags.network.has_tls() { "https" } else { "http" };
@@ -140,7 +161,33 @@ fn origin(text: &str) -> Result<String, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use license_core::Secret;
+    use license_core::service::{SignIn, SignInRequest};
+    use license_store::{Engine, MemoryStore};
+
     use super::*;
+
+    /// A log must not have a link, since it opens a session.
+    #[tokio::test]
+    async fn start_message_has_a_link_on_a_terminal_only() {
+        let secret = Secret::generate(&mut SystemRng).unwrap();
+        let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret).start().await.unwrap();
+        engine.access.first_token().await.unwrap();
+        let (access, url) = (&engine.access, "http://127.0.0.1:8080/console");
+        let line = async |token, is_terminal| sign_in_line(access, &token, url, is_terminal).await;
+        for (line, part) in [
+            (line(AdminToken::Existing, false).await, "(to sign in: license-server console-link)"),
+            (line(AdminToken::Configured, true).await, "license-server token create"),
+            (line(AdminToken::Configured, false).await, "license-server token create"),
+        ] {
+            assert!(line.starts_with(url) && line.contains(part) && !line.contains("code="), "{line}");
+        }
+        let line = line(AdminToken::Existing, true).await;
+        let code = line.strip_prefix(&format!("{url}/link?code=")).unwrap().split(' ').next().unwrap();
+        let opened = access.sign_in_by_link(code, SignInRequest::default()).await.unwrap();
+        assert!(matches!(opened, SignIn::Opened(..)), "{opened:?}");
+        engine.shutdown().await;
+    }
 
     #[test]
     fn printed_address_can_be_opened() {

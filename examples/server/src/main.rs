@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use axum::Router;
 use flags::Flags;
 use license_console::ConsoleOptions;
-use license_core::access::{Principal, TokenDigest, TokenId};
+use license_core::access::{TokenDigest, TokenId};
 use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::SystemRng;
 use license_core::error::SetupError;
@@ -204,7 +204,11 @@ fn with_console(
     admin_token: &AdminToken,
     has_tls: bool,
 ) -> Router {
-    let options = ConsoleOptions::new().store_addresses(flags.retention.store_addresses);
+    let services = engine.services();
+    let options = ConsoleOptions::new()
+        .store_addresses(flags.retention.store_addresses)
+        .destinations(flags.webhooks.destinations())
+        .customer_export(move |email| license_http::export_customer(services.clone(), email));
     let options = match admin_token {
         // As a bearer token, it is rejected too.
         AdminToken::Configured => options.excluding(TokenId::first()),
@@ -213,20 +217,10 @@ fn with_console(
     flags.console.mount(app, engine.services(), has_tls, options)
 }
 
-/// Returns the address of the console and how to sign in. A link is shown on a terminal only: elsewhere, the
-/// message may be kept in a log.
+/// Returns the address of the console and how to sign in.
 async fn console_line(engine: &Engine, admin_token: &AdminToken, url: Option<String>) -> Option<String> {
-    let url = url?;
-    if matches!(admin_token, AdminToken::Configured) {
-        let command = "license-server token create --name you --scopes admin";
-        return Some(format!("{url} (sign in with a token: {command})"));
-    }
-    let by_command = format!("{url} (to sign in: license-server console-link)");
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        return Some(by_command);
-    }
-    let link = console::link(&engine.services().access, &TokenId::first(), &url, Principal::System).await;
-    Some(link.map_or(by_command, |link| format!("{link} (opens one session, within 10 minutes)")))
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    Some(console::sign_in_line(&engine.access, admin_token, &url?, is_terminal).await)
 }
 
 /// Authenticates by the tokens of the database. A token given for this run replaces the first one.

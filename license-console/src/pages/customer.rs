@@ -1,10 +1,12 @@
-//! The customer of a license: all its licenses, and its erasure.
+//! The customer of a license: all its licenses, the export of its data, and its erasure.
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use license_core::access::Scope;
 use license_core::error::{Resource, ServiceError};
-use license_core::license::CustomerEmail;
+use license_core::license::{CustomerEmail, LicenseId};
 use license_core::limits;
 use license_core::store::{LicenseFilter, PageRequest};
 
@@ -14,7 +16,7 @@ use super::license_row::LicenseRow;
 use super::see_other;
 use crate::console::{Console, Shared};
 use crate::failure::Failure;
-use crate::form::Form;
+use crate::form::{Form, Query};
 use crate::page::{Page, Section, render};
 use crate::visit::SignedIn;
 
@@ -30,28 +32,50 @@ struct CustomerPage {
     name: String,
     is_erased: bool,
     rows: Vec<LicenseRow>,
-    has_more: bool,
+    next_page: Option<String>,
+    is_first: bool,
+    may_export: bool,
 }
 
 pub(crate) async fn show(
     State(console): State<Console>,
-    SignedIn(visit, _): SignedIn,
+    SignedIn(visit, visitor): SignedIn,
     Path(id): Path<String>,
+    Query(query): Query,
 ) -> Result<impl IntoResponse, Failure> {
     let (id, email) = customer_of(&console, &id).await?;
+    let after = query.parsed("after", "Page", LicenseId::parse)?;
     let customer = console.services.customers.get(&email).await?;
     let filter = LicenseFilter { customer_email: Some(email.clone()), ..LicenseFilter::default() };
-    let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
+    let page = PageRequest { after: after.clone(), limit: limits::PAGE_ITEMS };
     let found = console.services.licenses.list(&filter, &page).await?;
     render(&CustomerPage {
         page: Page::new(&visit, email.as_str(), Section::Customers),
-        id,
+        id: id.clone(),
         email: email.as_str().to_owned(),
         name: customer.name.map(|name| name.as_str().to_owned()).unwrap_or_default(),
         is_erased: email.is_pseudonym(),
         rows: found.items.iter().map(|license| LicenseRow::new(&license.detail, visit.now)).collect(),
-        has_more: found.next.is_some(),
+        next_page: found.next.map(|next| visit.url(&format!("/licenses/{id}/customer?after={next}"))),
+        is_first: after.is_none(),
+        may_export: console.options.customer_export.is_some() && visitor.may(Scope::UsageRead),
     })
+}
+
+/// Sends all data of the customer as a file.
+pub(crate) async fn export(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let export = console.options.customer_export.as_ref().ok_or_else(Failure::page_not_found)?;
+    let (_, email) = customer_of(&console, &id).await?;
+    let mut response = export(email).await;
+    if response.status().is_success() {
+        let name = HeaderValue::from_static("attachment; filename=\"customer.json\"");
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        return Ok(response);
+    }
+    Err(Failure::internal())
 }
 
 pub(crate) async fn ask_to_erase(

@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use license_core::event::EventId;
-use license_core::usage::Day;
 use license_core::webhook::{Attempt, AttemptResult, DeliveryStatus};
 
 use super::webhook::parse;
@@ -16,6 +15,7 @@ use crate::form::{Form, Query};
 use crate::moment::Moment;
 use crate::page::{Page, Section, render};
 use crate::visit::SignedIn;
+use crate::zone;
 
 #[derive(Template)]
 #[template(path = "delivery.html")]
@@ -81,9 +81,7 @@ pub(crate) async fn replay_since(
     form: Form,
 ) -> Result<Response, Failure> {
     let id = parse(&id)?;
-    let since = form.parsed("since", "From", |text| {
-        Day::parse(text).map(Day::start).ok_or("must be a date such as 2027-01-31")
-    })?;
+    let since = form.parsed("since", "From", zone::start_of_day)?;
     let since = since.ok_or_else(|| Failure::field("From", "choose a day"))?;
     console.services.webhooks.by(&visitor.actor).replay_since(&id, since).await?;
     Ok(see_other(visit.url(&format!("/webhooks/{id}?done=replay-since"))))

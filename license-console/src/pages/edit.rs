@@ -3,11 +3,9 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use license_core::catalog::Limit;
 use license_core::command::{Command, LicensePatch};
 use license_core::license::{CustomerEmail, CustomerName, Expiry, ExternalId, License, Reason};
-use license_core::usage::Day;
 
 use super::choice::Choice;
 use super::license::find;
@@ -17,6 +15,7 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::page::{Page, Section, render};
 use crate::visit::SignedIn;
+use crate::zone;
 
 #[derive(Template)]
 #[template(path = "edit.html")]
@@ -91,7 +90,8 @@ fn patch(form: &Form, license: &License) -> Result<LicensePatch, Failure> {
         .map(|name| form.parsed(name, "Name", CustomerName::parse));
     let external_id = changed("external_id", &shown.external_id)
         .map(|name| form.parsed(name, "Order or id", ExternalId::parse));
-    let expires = changed("expires", &shown.expires).map(|name| form.parsed(name, "Ends", day));
+    let expires =
+        changed("expires", &shown.expires).map(|name| form.parsed(name, "Ends", zone::start_of_day));
     Ok(LicensePatch {
         plan: (plan != license.plan).then(|| plan.to_owned()),
         max_domains: limit("max_domains", "Domains", &shown.max_domains)?,
@@ -111,10 +111,6 @@ fn limit(form: &Form, name: &str, label: &str) -> Result<Limit, Failure> {
     Ok(Limit::from(number))
 }
 
-fn day(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    Day::parse(text).map(Day::start).ok_or("must be a date such as 2027-01-31")
-}
-
 impl Fields {
     fn of(license: &License) -> Self {
         let limit = |limit: Limit| limit.as_number().map(|number| number.to_string()).unwrap_or_default();
@@ -125,7 +121,7 @@ impl Fields {
             customer_email: text(license.customer_email.as_ref().map(CustomerEmail::as_str)),
             customer_name: text(license.customer_name.as_ref().map(CustomerName::as_str)),
             external_id: text(license.external_id.as_ref().map(ExternalId::as_str)),
-            expires: license.expires_at.map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default(),
+            expires: license.expires_at.map(zone::day).unwrap_or_default(),
         }
     }
 }

@@ -5,7 +5,6 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::catalog::{FeatureName, FeatureValue};
 use license_core::license::{Grant, GrantId, GrantSource, LicenseId};
-use license_core::usage::Day;
 
 use super::see_other;
 use crate::console::Console;
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::moment::Moment;
 use crate::visit::SignedIn;
+use crate::zone;
 
 /// A grant as a row.
 pub(super) struct GrantRow {
@@ -54,7 +54,7 @@ pub(crate) async fn add(
     let id = LicenseId::parse(&id).map_err(|_| Failure::page_not_found())?;
     let feature = form.text("feature").ok_or_else(|| Failure::field("Feature", "type its name"))?;
     let grant = Grant::new(feature, value(&form)?).map_err(|why| Failure::field("Grant", why))?;
-    let grant = match form.parsed("until", "Until", day)? {
+    let grant = match form.parsed("until", "Until", zone::start_of_day)? {
         Some(end) => grant.until(end).map_err(|why| Failure::field("Until", why))?,
         None => grant,
     };
@@ -92,8 +92,4 @@ fn value(form: &Form) -> Result<FeatureValue, Failure> {
         Some("text") => Ok(FeatureValue::String(text.to_owned())),
         _ => Err(Failure::field("Kind", "must be on, off, number or text")),
     }
-}
-
-fn day(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    Day::parse(text).map(Day::start).ok_or("must be a date such as 2027-01-31")
 }

@@ -14,6 +14,7 @@ pub(super) fn of_token(done: &str) -> Option<&'static str> {
 /// Returns the text for a value of `done` in the URL of a webhook, of its deliveries and of their list.
 pub(super) fn of_webhook(done: &str) -> Option<&'static str> {
     match done {
+        "edit" => Some("The webhook is changed."),
         "enable" => Some("The webhook is enabled."),
         "disable" => Some("The webhook is disabled."),
         "delete" => Some("The webhook is deleted."),
@@ -24,6 +25,20 @@ pub(super) fn of_webhook(done: &str) -> Option<&'static str> {
     }
 }
 
+/// Returns the text for a value of `done` in the URL of the signing keys.
+pub(super) fn of_signing_key(done: &str) -> Option<&'static str> {
+    match done {
+        "rotate" => Some("The next key is active."),
+        "revoke" => Some("The key is revoked."),
+        _ => None,
+    }
+}
+
+/// Returns the text for a value of `done` in the URL of the time zone.
+pub(super) fn of_time_zone(done: &str) -> Option<&'static str> {
+    (done == "zone").then_some("The time zone is changed.")
+}
+
 /// Returns the text for a value of `done` in the URL of a plan.
 pub(super) fn of_plan(done: &str) -> Option<&'static str> {
     match done {
@@ -31,6 +46,10 @@ pub(super) fn of_plan(done: &str) -> Option<&'static str> {
         "edit-all" => Some("The plan is changed. A job moves its licenses to the new version."),
         "archive" => Some("The plan is archived."),
         "unarchive" => Some("The plan is sold again."),
+        "create" => Some("The plan is created."),
+        "create-product" => Some("The product is created."),
+        "edit-product" => Some("The product is changed."),
+        "delete-product" => Some("The product is deleted."),
         _ => None,
     }
 }

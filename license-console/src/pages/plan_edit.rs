@@ -1,27 +1,34 @@
 //! Changes a plan: a form, then what it changes and for how many licenses, then the change.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use license_core::catalog::PlanEntry;
+use license_core::access::Scope;
+use license_core::catalog::{Plan, PlanEntry, PlanPatch};
 
 use super::plan::find;
-use super::plan_field::{self, Difference, PlanField};
+use super::plan_field::{self, Difference};
+use super::plan_form::{self, FieldError, PlanControls};
 use super::{license_count, see_other};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::filters::Filters;
 use crate::form::Form;
 use crate::page::{Page, Section, render};
-use crate::visit::SignedIn;
+use crate::visit::{SignedIn, Visit};
 
 #[derive(Template)]
 #[template(path = "plan_edit.html")]
 struct PlanEditPage {
     page: Page,
     name: String,
-    fields: Vec<PlanField>,
-    revision: u64,
+    /// What is wrong with the form, beside what its fields tell.
+    error: Option<String>,
+    controls: PlanControls,
+    revision: String,
 }
 
 #[derive(Template)]
@@ -42,37 +49,38 @@ pub(crate) async fn ask(
     Path(name): Path<String>,
 ) -> Result<impl IntoResponse, Failure> {
     let entry = find(&console, &name).await?;
-    render(&PlanEditPage {
-        page: Page::new(&visit, format!("Change the plan {}", entry.name), Section::Plans),
-        name: entry.name.clone(),
-        fields: plan_field::of(&entry.current().plan),
-        revision: entry.revision,
-    })
+    let form = plan_form::texts(&entry.current().plan).with("revision", &entry.revision.to_string());
+    page(&visit, &entry, &form, None)
 }
 
-/// Shows what a form would change. Changes nothing.
+/// Shows what a form would change, or the form again. Changes nothing.
 pub(crate) async fn preview(
     State(console): State<Console>,
     SignedIn(visit, _): SignedIn,
     Path(name): Path<String>,
     form: Form,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<Response, Failure> {
     let entry = find(&console, &name).await?;
-    let plan = &entry.current().plan;
-    let changed = plan.patched(&plan_field::patch(&form, plan)).map_err(|why| Failure::field("Plan", why))?;
+    let changed = match changed(&form, &entry.current().plan) {
+        Ok(changed) => changed,
+        Err(error) => {
+            let html = page(&visit, &entry, &form, Some(&error))?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, html).into_response());
+        }
+    };
+    if form.is_checked("again") {
+        return Ok(page(&visit, &entry, &form, None)?.into_response());
+    }
     let filters = Filters { plan: Some(entry.name.clone()), ..Filters::default() };
-    let names = plan_field::of(plan).into_iter().map(|field| field.name);
-    let sent = names.chain(["revision".to_owned()]).map(|name| {
-        let value = form.text(&name).unwrap_or_default().to_owned();
-        (name, value)
-    });
-    render(&PreviewPage {
+    let revision = ("revision".to_owned(), form.text("revision").unwrap_or_default().to_owned());
+    let html = render(&PreviewPage {
         page: Page::new(&visit, format!("Change the plan {}", entry.name), Section::Plans),
         name: entry.name.clone(),
-        differences: plan_field::differences(plan, &changed),
+        differences: plan_field::differences(&entry.current().plan, &changed.1),
         licenses: license_count::of(&console, &filters).await?,
-        fields: sent.collect(),
-    })
+        fields: PlanControls::sent(&form).into_iter().chain([revision]).collect(),
+    })?;
+    Ok(html.into_response())
 }
 
 /// Changes the plan for new licenses, or for all.
@@ -84,14 +92,43 @@ pub(crate) async fn change(
 ) -> Result<Response, Failure> {
     let entry = find(&console, &name).await?;
     let revision = Some(revision(&form)?);
-    let patch = plan_field::patch(&form, &entry.current().plan);
+    let (patch, _) = changed(&form, &entry.current().plan)
+        .map_err(|error| Failure::field(&plan_field::label(&error.field), error.reason))?;
     let catalog = console.services.catalog.by(&visitor.actor);
-    let (done, changed): (_, std::sync::Arc<PlanEntry>) = match form.text("licenses") {
+    let (done, changed): (_, Arc<PlanEntry>) = match form.text("licenses") {
         Some("new") => ("edit", catalog.change_plan(&name, patch, revision).await?),
+        // The API needs both scopes too.
+        Some("all") if !visitor.may(Scope::LicensesWrite) => {
+            return Err(Failure::lacks(Scope::LicensesWrite));
+        }
         Some("all") => ("edit-all", catalog.change_plan_for_all(&name, patch, revision).await?.0),
         _ => return Err(Failure::field("Licenses", "choose new ones only, or all")),
     };
     Ok(see_other(visit.url(&format!("/plans/{}?done={done}", changed.name))))
+}
+
+/// Returns what a form changes, and the plan after it.
+fn changed(form: &Form, plan: &Plan) -> Result<(PlanPatch, Plan), FieldError> {
+    let patch = plan_form::patch(form, plan)?;
+    let after = plan.patched(&patch);
+    let after =
+        after.map_err(|error| FieldError { field: error.field().to_owned(), reason: error.to_string() })?;
+    Ok((patch, after))
+}
+
+fn page(
+    visit: &Visit,
+    entry: &PlanEntry,
+    form: &Form,
+    error: Option<&FieldError>,
+) -> Result<impl IntoResponse + use<>, Failure> {
+    render(&PlanEditPage {
+        page: Page::new(visit, format!("Change the plan {}", entry.name), Section::Plans),
+        name: entry.name.clone(),
+        error: error.filter(|error| !PlanControls::has_field(&error.field)).map(|error| error.reason.clone()),
+        controls: PlanControls::new(form, error),
+        revision: form.text("revision").unwrap_or_default().to_owned(),
+    })
 }
 
 fn revision(form: &Form) -> Result<u64, Failure> {

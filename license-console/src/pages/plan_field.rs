@@ -1,23 +1,17 @@
-//! The fields of a plan as texts, so that each field of a plan is in the form.
+//! The fields of a plan as people read them.
 
 use std::fmt;
 
-use license_core::catalog::{Plan, PlanPatch};
+use license_core::catalog::Plan;
 use serde_json::Value;
-
-use crate::form::Form;
 
 /// A field of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PlanField {
-    /// The name in JSON.
-    pub(super) name: String,
     /// The name for people.
     pub(super) label: String,
     /// Empty is nothing, such as no limit.
     pub(super) text: String,
-    /// Whether it is true or false.
-    pub(super) is_switch: bool,
 }
 
 /// A field that differs between two plans.
@@ -38,14 +32,7 @@ impl fmt::Display for Difference {
 /// Returns the fields that a change can set. The product of a plan never changes.
 pub(super) fn of(plan: &Plan) -> Vec<PlanField> {
     let fields = plan.to_json().into_iter().filter(|(name, _)| name != "product");
-    let field = |(name, value): (String, Value)| PlanField {
-        label: label(&name),
-        text: text(&value),
-        // Exempt hosts can be a list too.
-        is_switch: value.is_boolean() && name != "exempt_hosts",
-        name,
-    };
-    fields.map(field).collect()
+    fields.map(|(name, value)| PlanField { label: label(&name), text: text(&value) }).collect()
 }
 
 /// Returns the fields that differ.
@@ -56,15 +43,8 @@ pub(super) fn differences(before: &Plan, after: &Plan) -> Vec<Difference> {
         .collect()
 }
 
-/// Returns the fields of a form that differ from those of the plan.
-pub(super) fn patch(form: &Form, plan: &Plan) -> PlanPatch {
-    of(plan).into_iter().fold(PlanPatch::default(), |patch, field| {
-        let typed = form.text(&field.name).unwrap_or_default();
-        if typed == field.text { patch } else { patch.set(field.name, value(typed)) }
-    })
-}
-
-fn label(name: &str) -> String {
+/// Returns the name of a field for people.
+pub(super) fn label(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
@@ -73,16 +53,15 @@ fn label(name: &str) -> String {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        Value::Bool(on) => if *on { "yes" } else { "no" }.to_owned(),
         Value::String(text) => text.clone(),
-        value => value.to_string(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{name}: {}", text(value));
+            members.iter().map(member).collect::<Vec<_>>().join(", ")
+        }
+        Value::Number(number) => number.to_string(),
     }
-}
-
-fn value(text: &str) -> Value {
-    if text.is_empty() {
-        return Value::Null;
-    }
-    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
 #[cfg(test)]
@@ -91,28 +70,25 @@ mod tests {
 
     use super::*;
 
-    /// What the form shows is what it sends.
     #[test]
-    fn shown_field_is_sent_unchanged() {
-        let plan = Plan::new("team")
-            .max_devices(3)
-            .term(Term::days(30))
-            .feature("tier", "gold")
-            .feature("seats", 25)
-            .offline_days(7)
-            .customer_release(true);
-        for field in of(&plan) {
-            let other = Plan::new("other").max_devices(9).idle_days(1).grace_days(5);
-            let sent = PlanPatch::default().set(field.name.clone(), value(&field.text));
-            let changed = other.patched(&sent).unwrap();
-            assert_eq!(changed.to_json()[&field.name], plan.to_json()[&field.name], "{}", field.name);
+    fn fields_are_words() {
+        let plan = Plan::new("team").max_devices(3).term(Term::days(30)).feature("tier", "gold");
+        let shown: Vec<_> = of(&plan).into_iter().map(|field| (field.label, field.text)).collect();
+        for (label, text) in [
+            ("Max devices", "3"),
+            ("Features", "tier: gold"),
+            ("Customer release", "no"),
+            ("Max domains", ""),
+        ] {
+            assert!(shown.contains(&(label.to_owned(), text.to_owned())), "{label}: {shown:?}");
         }
-        let shown: Vec<_> = of(&plan).iter().map(|field| (field.label.clone(), field.text.clone())).collect();
-        assert!(shown.contains(&("Max devices".to_owned(), "3".to_owned())), "{shown:?}");
-        assert!(shown.contains(&("Max domains".to_owned(), String::new())), "{shown:?}");
-        let updates: Option<Updates> = None;
-        assert!(differences(&plan, &plan.clone().updates(updates)).is_empty());
-        let more = differences(&plan, &plan.clone().max_devices(5));
-        assert_eq!(more.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Max devices: 3 → 5"]);
+    }
+
+    #[test]
+    fn differing_fields_are_told() {
+        let before = Plan::new("team").max_devices(3);
+        let after = Plan::new("team").max_devices(None).grace_days(5).updates(None::<Updates>);
+        let told: Vec<_> = differences(&before, &after).iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["Grace days: 0 → 5", "Max devices: 3 → none"]);
     }
 }

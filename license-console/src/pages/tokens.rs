@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Scope, TokenId, TokenKind, TokenName, TokenState};
 use license_core::service::TokenSpec;
 use license_core::store::PageRequest;
-use license_core::usage::Day;
 
 use super::confirm::{self, Confirm};
 use super::secret::SecretPage;
@@ -19,6 +18,7 @@ use crate::form::{Form, Query};
 use crate::moment::Moment;
 use crate::page::{Page, Section, render};
 use crate::visit::SignedIn;
+use crate::zone;
 
 const TOKENS: u32 = 50;
 /// The word that confirms a revocation.
@@ -90,9 +90,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Failure> {
     let name = form.parsed("name", "Name", TokenName::parse)?;
     let name = name.ok_or_else(|| Failure::field("Name", "type who or what uses the token"))?;
-    let expires_at = form.parsed("expires", "Ends", |text| {
-        Day::parse(text).map(Day::start).ok_or("must be a date such as 2027-01-31")
-    })?;
+    let expires_at = form.parsed("expires", "Ends", zone::start_of_day)?;
     let scopes = Scope::ALL.into_iter().filter(|scope| form.is_checked(scope.as_str())).collect();
     let spec = TokenSpec { name, scopes, expires_at };
     let (token, secret) = console.services.access.create(&spec, visitor.scopes, &visitor.actor).await?;

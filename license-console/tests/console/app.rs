@@ -68,9 +68,7 @@ impl TestApp {
 
     /// Creates a token.
     pub(crate) async fn token(&self, scopes: impl Into<Scopes>) -> TokenSecret {
-        let spec =
-            TokenSpec { name: TokenName::parse("Ada").unwrap(), scopes: scopes.into(), expires_at: None };
-        self.services.access.create(&spec, Scope::Admin.into(), &by()).await.unwrap().1
+        token_of(&self.services, scopes).await
     }
 
     /// Returns a browser that is signed in with these scopes.
@@ -92,6 +90,12 @@ impl TestApp {
     pub(crate) fn advance(&self, minutes: i64) {
         self.clock.advance(TimeDelta::minutes(minutes));
     }
+}
+
+/// Creates a token.
+pub(crate) async fn token_of(services: &Services, scopes: impl Into<Scopes>) -> TokenSecret {
+    let spec = TokenSpec { name: TokenName::parse("Ada").unwrap(), scopes: scopes.into(), expires_at: None };
+    services.access.create(&spec, Scope::Admin.into(), &by()).await.unwrap().1
 }
 
 pub(crate) fn by() -> Actor {

@@ -1,10 +1,12 @@
 //! Customers: list, page and erasure.
 
-use license_core::LicenseSpec;
-use license_core::access::Scope;
+use axum::response::IntoResponse;
+use license_console::ConsoleOptions;
+use license_core::access::{Scope, Scopes};
 use license_core::license::CustomerEmail;
+use license_core::{LicenseSpec, limits};
 
-use super::app::TestApp;
+use super::app::{TestApp, local};
 
 async fn issue(app: &TestApp, email: &str) -> String {
     let spec = LicenseSpec::new("starter", email.parse().unwrap());
@@ -81,4 +83,52 @@ async fn erasure_needs_the_typed_word() {
     let unnamed = app.services.licenses.issue(&unnamed, None).await.unwrap().detail.license.id.clone();
     let page = browser.get(&format!("/console/licenses/{unnamed}/customer")).await;
     page.assert_shows(404, "There is no such customer");
+}
+
+/// More licenses than one page has. No address is in a URL.
+#[tokio::test]
+async fn all_licenses_of_a_customer_are_on_its_pages() {
+    let app = TestApp::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..=limits::PAGE_ITEMS {
+        ids.push(issue(&app, "anna@example.com").await);
+        app.advance(1);
+    }
+    let mut browser = app.signed_in(Scope::LicensesRead).await;
+    let first = browser.get(&format!("/console/licenses/{}/customer", ids[0])).await;
+    let (_, next) = first.body.split_once("rel=\"next\" href=\"").unwrap();
+    let next = next.split_once('"').unwrap().0;
+    assert!(!next.contains("example.com"), "{next}");
+    let second = browser.get(next).await;
+    let shows = |page: &str, id: &str| page.contains(&format!("/console/licenses/{id}\""));
+    for (number, id) in ids.iter().enumerate() {
+        let is_oldest = number == 0;
+        assert_eq!((shows(&first.body, id), shows(&second.body, id)), (!is_oldest, is_oldest), "{number}");
+    }
+    second.assert_shows(200, "First page");
+    assert!(!second.body.contains("Next page"));
+    let wrong = format!("/console/licenses/{}/customer?after=x", ids[0]);
+    browser.get(&wrong).await.assert_shows(422, "Page: ");
+}
+
+#[tokio::test]
+async fn export_of_a_customer_needs_both_scopes_and_an_exporter() {
+    let export = |email: CustomerEmail| async move { email.as_str().to_owned().into_response() };
+    let app = TestApp::with(local(ConsoleOptions::new()).customer_export(export)).await;
+    let id = issue(&app, "anna@example.com").await;
+    let page = format!("/console/licenses/{id}/customer");
+    let both: Scopes = [Scope::LicensesRead, Scope::UsageRead].into_iter().collect();
+    let mut browser = app.signed_in(both).await;
+    browser.get(&page).await.assert_shows(200, &format!("href=\"{page}/export\""));
+    let file = browser.get(&format!("{page}/export")).await;
+    assert_eq!((file.status, file.body.as_str()), (200, "anna@example.com"));
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"customer.json\"");
+    let mut reader = app.signed_in(Scope::LicensesRead).await;
+    assert!(!reader.get(&page).await.body.contains("/export"));
+    let without = TestApp::new().await;
+    let id = issue(&without, "anna@example.com").await;
+    let mut browser = without.signed_in(Scope::Admin).await;
+    let page = format!("/console/licenses/{id}/customer");
+    assert!(!browser.get(&page).await.body.contains("/export"));
+    assert_eq!(browser.get(&format!("{page}/export")).await.status, 404);
 }

@@ -67,6 +67,16 @@ async fn pages_have_no_inline_script_or_style() {
         "/plans/starter",
         "/plans/starter/edit",
         "/plans/starter/archive",
+        "/system",
+        "/leases/release",
+        "/shortcuts",
+        "/time-zone",
+        "/new-plan",
+        "/new-product",
+        "/products/default/edit",
+        "/products/default/delete",
+        "/signing-keys",
+        "/signing-keys/rotate",
     ] {
         let reply = browser.get(&format!("/console{path}")).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);

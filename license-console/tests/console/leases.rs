@@ -1,11 +1,11 @@
 //! Leases for machines without a network.
 
 use license_core::LicenseSpec;
-use license_core::access::{Scope, Scopes};
+use license_core::access::{AuditFilter, Scope, Scopes};
 use license_core::catalog::Plan;
 use license_core::service::KeyedLicense;
 use license_core::store::PageRequest;
-use license_verify::{LicenseFile, Nonce, RequestCode};
+use license_verify::{LicenseFile, Nonce, ReleaseCode, RequestCode};
 
 use super::app::{EMAIL, TestApp};
 
@@ -94,4 +94,33 @@ async fn wrong_request_code_says_what_is_wrong() {
     }
     app.services.licenses.rotate_key(&license.detail.license.id, false, None).await.unwrap();
     browser.post("/console/leases", &[("request", &good)]).await.assert_shows(404, "No license has this key");
+}
+
+#[tokio::test]
+async fn release_code_ends_the_lease() {
+    let app = TestApp::new().await;
+    let license = license(&app).await;
+    let id = license.detail.license.id.clone();
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let page = browser.post("/console/leases", &[("request", &code(license.key.reveal()))]).await;
+    let file = LicenseFile::parse(&downloaded(&page.body)).unwrap();
+    let lease = app.services.leases.list(&id, &PageRequest::default()).await.unwrap().items.remove(0);
+    let release = ReleaseCode::new(lease.id.as_str(), &file.lease).unwrap().to_text();
+    browser.get("/console/leases/release").await.assert_shows(200, "It begins with LREL1-.");
+    for (typed, status, why) in [
+        ("", 422, "Release code: paste the whole code"),
+        ("LREL1-x", 422, "Release code: "),
+        (&*code(license.key.reveal()), 422, "Release code: "),
+    ] {
+        browser.post("/console/leases/release", &[("code", typed)]).await.assert_shows(status, why);
+    }
+    let page = browser.post("/console/leases/release", &[("code", &release)]).await;
+    page.assert_shows(200, "The leases of this device have ended");
+    page.assert_shows(200, &format!("/console/licenses/{id}\""));
+    page.assert_shows(200, "Its slot is free on 13 March 2026");
+    let leases = app.services.leases.list(&id, &PageRequest::default()).await.unwrap().items;
+    assert!(leases[0].ended.is_some());
+    let filter = AuditFilter { license_id: Some(id), ..AuditFilter::default() };
+    let entries = app.services.access.audit(&filter, &PageRequest::default()).await.unwrap().items;
+    assert_eq!(entries[0].entry.actor.principal.name(), Some("Ada"));
 }

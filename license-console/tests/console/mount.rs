@@ -44,6 +44,16 @@ async fn links_stay_below_any_prefix() {
             format!("{prefix}/plans"),
             format!("{prefix}/plans/starter"),
             format!("{prefix}/plans/starter/edit"),
+            format!("{prefix}/system"),
+            format!("{prefix}/leases/release"),
+            format!("{prefix}/shortcuts"),
+            format!("{prefix}/time-zone"),
+            format!("{prefix}/new-plan"),
+            format!("{prefix}/new-product"),
+            format!("{prefix}/products/default/edit"),
+            format!("{prefix}/products/default/delete"),
+            format!("{prefix}/signing-keys"),
+            format!("{prefix}/signing-keys/rotate"),
         ] {
             let page = browser.get(&target).await;
             assert_eq!(page.status, 200, "{target}");

@@ -2,7 +2,8 @@
 
 use license_core::LicenseSpec;
 use license_core::access::{AuditFilter, Scope, Scopes};
-use license_core::catalog::{Limit, Plan, PlanCatalog, PlanEntry};
+use license_core::catalog::{Limit, Plan, PlanCatalog, PlanEntry, Term, Trial, TrialHolder};
+use license_core::domain::DomainName;
 use license_core::license::LicenseId;
 use license_core::store::PageRequest;
 
@@ -27,15 +28,24 @@ async fn entry(app: &TestApp) -> PlanEntry {
 
 /// Returns the fields that a form or its preview sends.
 fn fields(page: &Reply) -> Vec<(String, String)> {
-    let mut all = vec![("revision".to_owned(), page.field("revision"))];
-    for name in Plan::fields() {
-        let Some((_, input)) = page.body.split_once(&format!(" name=\"{name}\"")) else { continue };
-        let shown = input.split_once('>').unwrap().0;
-        let value = match shown.split_once("value=\"") {
-            Some((_, value)) => value.split_once('"').unwrap().0.to_owned(),
-            None => input.split_once("\" selected").unwrap().0.rsplit_once('"').unwrap().1.to_owned(),
+    let (_, form) = page.body.split_once("class=\"card").unwrap();
+    let form = form.split_once("</form>").unwrap().0;
+    let mut all = Vec::new();
+    for part in form.split(" name=\"").skip(1) {
+        let (name, rest) = part.split_once('"').unwrap();
+        let (attributes, inner) = rest.split_once('>').unwrap();
+        let value = match attributes.split_once("value=\"") {
+            Some((_, value)) => value.split_once('"').unwrap().0,
+            None if inner.contains("</textarea>") => inner.split_once("</textarea>").unwrap().0,
+            // The first choice, if none is selected.
+            None => match inner.split_once("\" selected") {
+                Some((before, _)) => before.rsplit_once('"').unwrap().1,
+                None => inner.split_once("value=\"").unwrap().1.split_once('"').unwrap().0,
+            },
         };
-        all.push((name.to_owned(), value.replace("&#34;", "\"")));
+        if name != "licenses" && name != "again" {
+            all.push((name.to_owned(), value.replace("&#34;", "\"")));
+        }
     }
     all
 }
@@ -76,7 +86,7 @@ async fn changed_plan_shows_what_changes_before_it_does() {
     let changes = [
         ("max_devices", "5"),
         ("max_domains", ""),
-        ("features", "{\"tier\":\"silver\"}"),
+        ("features.0.value", "silver"),
         ("customer_release", "true"),
     ];
     let preview = browser.post("/console/plans/team/edit", &with(&form, &changes)).await;
@@ -125,13 +135,16 @@ async fn wrong_field_of_a_plan_says_what_is_wrong() {
     let mut browser = app.signed_in(Scope::Admin).await;
     let form = fields(&browser.get("/console/plans/team/edit").await);
     for (name, value, why) in [
-        ("max_devices", "many", "max_devices"),
-        ("grace_days", "-1", "grace_days"),
-        ("domain_policy", "any", "domain_policy"),
-        ("term", "{\"weeks\":1}", "term"),
+        ("max_devices", "many", "Max devices: &#34;many&#34; is no whole number"),
+        ("max_devices", "10000001", "max_devices must be at most 10000000"),
+        ("grace_days", "-1", "Grace days: &#34;-1&#34; is no whole number"),
+        ("domain_policy", "any", "Domain policy: &#34;any&#34; is none of"),
+        ("term.count", "0", "term must be 1 to"),
     ] {
         let reply = browser.post("/console/plans/team/edit", &with(&form, &[(name, value)])).await;
         reply.assert_shows(422, why);
+        let kept = if name == "domain_policy" { "gold" } else { value };
+        reply.assert_shows(422, &format!("value=\"{kept}\""));
     }
     let target = "/console/plans/team/change";
     browser.post(target, &with(&form, &[])).await.assert_shows(422, "Licenses: choose");
@@ -169,4 +182,94 @@ async fn managed_plan_is_read_only_and_says_why() {
     let sent = with(&form, &[("max_devices", "5"), ("licenses", "new")]);
     browser.post("/console/plans/team/change", &sent).await.assert_shows(409, "is managed by plans.toml");
     assert_eq!(entry(&app).await.current().plan.max_devices, Limit::AtMost(3));
+}
+
+/// Changing sold licenses needs the scope of licenses, as in the API.
+#[tokio::test]
+async fn change_for_all_needs_the_scope_of_licenses() {
+    let app = with_plan().await;
+    let scopes: Scopes = [Scope::CatalogRead, Scope::CatalogWrite].into_iter().collect();
+    let mut browser = app.signed_in(scopes).await;
+    let form = fields(&browser.get("/console/plans/team/edit").await);
+    let sent = with(&form, &[("max_devices", "5"), ("licenses", "all")]);
+    let reply = browser.post("/console/plans/team/change", &sent).await;
+    reply.assert_shows(403, "This needs the scope licenses:write.");
+    assert_eq!(entry(&app).await.versions.len(), 1);
+}
+
+#[tokio::test]
+async fn previewed_change_can_be_edited_again() {
+    let app = with_plan().await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let form = fields(&browser.get("/console/plans/team/edit").await);
+    let preview = browser.post("/console/plans/team/edit", &with(&form, &[("max_devices", "57")])).await;
+    let sent = fields(&preview);
+    let again = browser.post("/console/plans/team/edit", &with(&sent, &[("again", "yes")])).await;
+    again.assert_shows(200, "name=\"max_devices\" inputmode=\"numeric\" autocomplete=\"off\" value=\"57\"");
+}
+
+#[tokio::test]
+async fn created_plan_has_what_was_typed() {
+    let app = TestApp::new().await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    app.services.catalog.create_product("editor", "Editor").await.unwrap();
+    let page = browser.get("/console/new-plan?product=editor").await;
+    page.assert_shows(200, "<option value=\"editor\" selected>");
+    let form = fields(&page);
+    let typed = [
+        ("name", "pro"),
+        ("max_domains", "2"),
+        ("term.count", "1"),
+        ("term.unit", "years"),
+        ("features.0.name", "seats"),
+        ("features.0.kind", "number"),
+        ("features.0.value", "25"),
+        ("trial.device", "true"),
+        ("exempt_hosts.listed", "*.staging.example.net"),
+    ];
+    let wrong = with(&form, &[("max_domains", "two"), ("name", "pro")]);
+    let wrong = browser.post("/console/new-plan", &wrong).await;
+    wrong.assert_shows(422, "Max domains: &#34;two&#34; is no whole number");
+    wrong.assert_shows(422, "value=\"two\"");
+    let wrong = browser.post("/console/new-plan", &with(&form, &[("name", "Not A Name")])).await;
+    wrong.assert_shows(422, "value=\"Not A Name\"");
+    wrong.assert_shows(422, "role=\"alert\"");
+    let reply = browser.post("/console/new-plan", &with(&form, &typed)).await;
+    reply.assert_redirects("/console/plans/pro?done=create");
+    browser.get(reply.header("location")).await.assert_shows(200, "The plan is created.");
+    let expected = Plan::new("pro")
+        .product("editor")
+        .max_domains(2)
+        .term(Term::years(1))
+        .feature("seats", 25)
+        .trial(Trial { once_per: [TrialHolder::Device].into() })
+        .exempt_hosts(vec![DomainName::parse_registered("*.staging.example.net").unwrap()]);
+    assert_eq!(*app.services.catalog.plan("pro").await.unwrap().current().plan, expected);
+    let twice = browser.post("/console/new-plan", &with(&form, &typed)).await;
+    twice.assert_shows(422, "There is a plan &#34;pro&#34; already.");
+    browser.post("/console/new-plan", &[("name", "lost")]).await.assert_shows(422, "the form has no field");
+}
+
+#[tokio::test]
+async fn product_is_created_renamed_and_deleted() {
+    let app = TestApp::new().await;
+    let scopes: Scopes = [Scope::CatalogRead, Scope::CatalogWrite].into_iter().collect();
+    let mut browser = app.signed_in(scopes).await;
+    let wrong = [("name", "An Editor"), ("display_name", "My editor")];
+    browser.post("/console/new-product", &wrong).await.assert_shows(422, "value=\"My editor\"");
+    let typed = [("name", "editor"), ("display_name", "My editor")];
+    browser.post("/console/new-product", &typed).await.assert_redirects("/console/plans?done=create-product");
+    browser.post("/console/new-product", &typed).await.assert_shows(422, "There is a product");
+    let page = "/console/products/editor/edit";
+    browser.get(page).await.assert_shows(200, "value=\"My editor\"");
+    let reply = browser.post(page, &[("display_name", "Editor 2")]).await;
+    reply.assert_redirects("/console/plans?done=edit-product");
+    browser.get("/console/plans").await.assert_shows(200, "<bdi>Editor 2</bdi>");
+    let delete = "/console/products/editor/delete";
+    browser.post(delete, &[]).await.assert_shows(422, "type the word delete");
+    let reply = browser.post(delete, &[("confirmation", "delete")]).await;
+    reply.assert_redirects("/console/plans?done=delete-product");
+    browser.get(page).await.assert_shows(404, "There is no such product");
+    let default = browser.post("/console/products/default/delete", &[("confirmation", "delete")]).await;
+    default.assert_shows(409, "default");
 }

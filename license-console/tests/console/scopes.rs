@@ -9,7 +9,7 @@ use super::app::TestApp;
 /// The scopes that each route needs, by hand.
 fn expected(method: &str, path: &str) -> &'static [Scope] {
     match (method, path) {
-        ("GET", "/") | ("POST", "/sign-out") => &[],
+        ("GET", "/" | "/shortcuts") | ("GET" | "POST", "/time-zone") | ("POST", "/sign-out") => &[],
         ("GET", "/licenses" | "/licenses/{id}" | "/licenses/{id}/customer")
         | ("GET" | "POST", "/customers")
         | ("POST", "/search" | "/licenses/{id}/key" | "/customers/open") => &[Scope::LicensesRead],
@@ -38,12 +38,19 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
             | "/webhooks/{endpoint}/deliveries/{event}/replay",
         ) => &[Scope::WebhooksWrite],
         ("GET", "/plans" | "/plans.toml" | "/plans/{plan}") => &[Scope::CatalogRead],
-        ("GET" | "POST", "/plans/{plan}/edit") => &[Scope::CatalogRead, Scope::CatalogWrite],
-        ("GET" | "POST", "/plans/{plan}/archive")
-        | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive") => &[Scope::CatalogWrite],
-        ("GET", "/usage" | "/usage.csv") => &[Scope::UsageRead],
+        ("GET" | "POST", "/plans/{plan}/edit" | "/new-plan" | "/products/{product}/edit")
+        | ("GET", "/products/{product}/delete") => &[Scope::CatalogRead, Scope::CatalogWrite],
+        ("GET" | "POST", "/plans/{plan}/archive" | "/new-product")
+        | ("POST", "/plans/{plan}/change" | "/plans/{plan}/unarchive" | "/products/{product}/delete") => {
+            &[Scope::CatalogWrite]
+        }
+        ("GET", "/usage" | "/usage.csv" | "/system") => &[Scope::UsageRead],
+        ("GET", "/licenses/{id}/customer/export") => &[Scope::LicensesRead, Scope::UsageRead],
+        ("GET" | "POST", "/webhooks/{endpoint}/edit") => &[Scope::WebhooksRead, Scope::WebhooksWrite],
+        ("GET", "/signing-keys")
+        | ("GET" | "POST", "/signing-keys/rotate" | "/signing-keys/{key}/revoke") => &[Scope::KeysWrite],
         ("GET", "/audit") => &[Scope::AuditRead],
-        ("GET" | "POST", "/leases") => &[Scope::LeasesWrite],
+        ("GET" | "POST", "/leases" | "/leases/release") => &[Scope::LeasesWrite],
         (
             "GET" | "POST",
             "/licenses/{id}/{action}" | "/issue" | "/licenses/{id}/block" | "/licenses/{id}/customer/erase",
@@ -76,6 +83,8 @@ async fn every_route_needs_its_scopes() {
             .replace("{block}", "blk_1")
             .replace("{token}", "tok_1")
             .replace("{plan}", "none")
+            .replace("{key}", "none")
+            .replace("{product}", "none")
             .replace("{endpoint}", "whe_1")
             .replace("{event}", "evt_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };

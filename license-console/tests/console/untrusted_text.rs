@@ -90,6 +90,7 @@ async fn untrusted_texts_are_escaped() {
         "/plans/team/edit",
         &format!("/webhooks/{webhook}"),
         &format!("/webhooks/{webhook}/delete"),
+        &format!("/webhooks/{webhook}/edit"),
     ] {
         pages.push(browser.get(&format!("/console{path}")).await);
     }
@@ -147,18 +148,23 @@ async fn answers_to_markup(
     let (url, webhooks) = (format!("https://{MARKUP}"), "/console/webhooks");
     pages.push(browser.post(webhooks, &[("url", &url), ("description", MARKUP), ("events", "all")]).await);
     pages.push(browser.post(webhooks, &[("url", MARKUP), ("events", MARKUP)]).await);
+    let edit = format!("/console/webhooks/{webhook}/edit");
+    pages.push(browser.post(&edit, &[("url", MARKUP), ("description", MARKUP)]).await);
+    pages.push(browser.post("/console/time-zone", &[("zone", MARKUP)]).await);
+    pages.push(browser.post("/console/leases/release", &[("code", MARKUP)]).await);
     pages.push(browser.get(&format!("/console/webhooks/{webhook}?status={MARKUP_URL}")).await);
     let delivery = deliver(app, webhook).await;
     pages.push(browser.get(&format!("/console/webhooks/{webhook}/deliveries/{delivery}")).await);
     pages.push(browser.post("/console/customers", &[("prefix", MARKUP), ("after", MARKUP)]).await);
     pages.push(browser.post("/console/customers/open", &[("email", MARKUP)]).await);
     pages.push(browser.get(&format!("/console/usage?by={MARKUP_URL}&days={MARKUP_URL}")).await);
-    let typed = [("revision", MARKUP), ("features", MARKUP), ("domain_policy", MARKUP)];
-    pages.push(browser.post("/console/plans/team/edit", &typed).await);
-    let features = format!("{{\"tier\":\"{}\"}}", MARKUP.replace('"', "\\\""));
-    let typed = [("max_devices", "3"), ("grace_days", "0"), ("customer_release", "false")];
-    let typed = [&typed[..], &[("features", &features), ("revision", MARKUP)]].concat();
-    pages.push(browser.post("/console/plans/team/edit", &typed).await);
+    let names =
+        ["revision", "features.0.name", "features.0.value", "exempt_hosts.listed", "max_devices", "name"];
+    let typed = names.map(|name| (name, MARKUP));
+    for path in ["plans/team/edit", "new-plan", "new-product", "products/default/edit"] {
+        pages.push(browser.post(&format!("/console/{path}"), &typed).await);
+    }
+    pages.push(browser.get(&format!("/console/new-plan?product={MARKUP_URL}")).await);
     pages.push(browser.get(&format!("/console/plans/{MARKUP_URL}")).await);
     app.services.catalog.create_product("evil", MARKUP).await.unwrap();
     pages.push(browser.get("/console/plans").await);

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use license_console::ConsoleOptions;
 use license_core::access::{AuditFilter, Scope};
 use license_core::event::EventType;
 use license_core::store::PageRequest;
 use license_core::webhook::{
-    Attempt, AttemptResult, DeliveryStatus, Endpoint, EndpointId, EndpointSettings, EventSelection,
+    Attempt, AttemptResult, DeliveryStatus, DestinationRule, Endpoint, EndpointId, EndpointSettings,
+    EventSelection,
 };
 
-use super::app::TestApp;
+use super::app::{TestApp, local};
 use super::browser::Reply;
 
 /// Answers all due deliveries.
@@ -110,14 +112,15 @@ async fn wrong_webhook_form_says_what_is_wrong() {
     let mut browser = app.signed_in(Scope::Admin).await;
     let long = format!("https://example.com/{}", "x".repeat(3_000));
     for (url, events, why) in [
-        ("", "all", "URL: must begin with https://"),
-        ("ftp://example.com", "all", "URL: must begin with https://"),
-        (&long, "all", "This is not possible"),
+        ("", "all", "URL: it must begin with https://"),
+        ("ftp://example.com", "all", "URL: it must begin with https://"),
+        (&long, "all", "a URL must have 1 to"),
         ("https://example.com", "", "Events: choose all, or at least one"),
         ("https://example.com", "some", "Events: choose all, or at least one"),
     ] {
         let reply = browser.post("/console/webhooks", &[("url", url), ("events", events)]).await;
         reply.assert_shows(422, why);
+        reply.assert_shows(422, &format!("value=\"{url}\""));
     }
     assert!(app.services.webhooks.list().await.unwrap().is_empty());
 }
@@ -201,4 +204,69 @@ async fn delivery_shows_its_attempts_and_is_sent_again() {
     for path in ["/console/webhooks/x", &format!("{page}/deliveries/x")] {
         browser.get(path).await.assert_shows(404, "There is no such page");
     }
+}
+
+/// Refuses one host, as a server with rules of its own does.
+#[derive(Debug)]
+struct NoPrivateHost;
+
+#[async_trait::async_trait]
+impl DestinationRule for NoPrivateHost {
+    async fn check_url(&self, url: &str) -> Result<(), String> {
+        if url.contains("10.0.0.1") { Err("the host <is> private".to_owned()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn url_that_the_sender_refuses_is_refused_in_the_form() {
+    let app = TestApp::with(local(ConsoleOptions::new()).destinations(NoPrivateHost)).await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let refused = [("url", "https://10.0.0.1/hook"), ("events", "all"), ("description", "Shop")];
+    let reply = browser.post("/console/webhooks", &refused).await;
+    reply.assert_shows(422, "URL: the host &#60;is&#62; private.");
+    reply.assert_shows(422, "value=\"Shop\"");
+    assert!(app.services.webhooks.list().await.unwrap().is_empty());
+    let id = endpoint(&app).await.id;
+    let edit = format!("/console/webhooks/{id}/edit");
+    browser.post(&edit, &refused).await.assert_shows(422, "URL: the host &#60;is&#62; private.");
+    assert_eq!(app.services.webhooks.get(&id).await.unwrap().settings.url, "https://example.com/hook");
+}
+
+#[tokio::test]
+async fn settings_of_a_webhook_are_changed() {
+    let app = TestApp::new().await;
+    let before = endpoint(&app).await;
+    let (id, mut browser) = (before.id, app.signed_in(Scope::Admin).await);
+    let edit = format!("/console/webhooks/{id}/edit");
+    let page = browser.get(&edit).await;
+    page.assert_shows(200, "value=\"https://example.com/hook\"");
+    page.assert_shows(200, "name=\"events\" value=\"all\" checked");
+    let fields = [
+        ("url", "https://example.com/other"),
+        ("description", "Shop 2"),
+        ("events", "some"),
+        ("license.created", "yes"),
+        ("skip_job_events", "yes"),
+    ];
+    let reply = browser.post(&edit, &fields).await;
+    reply.assert_redirects(&format!("/console/webhooks/{id}?done=edit"));
+    browser.get(reply.header("location")).await.assert_shows(200, "The webhook is changed.");
+    let after = app.services.webhooks.get(&id).await.unwrap();
+    assert_eq!(
+        after.settings,
+        EndpointSettings {
+            url: "https://example.com/other".to_owned(),
+            events: EventSelection::Types([EventType::LicenseCreated].into()),
+            description: Some("Shop 2".to_owned()),
+            skip_job_events: true,
+        }
+    );
+    let page = browser.get(&edit).await;
+    page.assert_shows(200, "name=\"license.created\" value=\"yes\" checked");
+    page.assert_shows(200, "name=\"skip_job_events\" value=\"yes\" checked");
+    let wrong = browser.post(&edit, &[("url", "https://example.com/third"), ("events", "some")]).await;
+    wrong.assert_shows(422, "value=\"https://example.com/third\"");
+    let filter = AuditFilter { endpoint_id: Some(id), ..AuditFilter::default() };
+    let entries = app.services.access.audit(&filter, &PageRequest::default()).await.unwrap().items;
+    assert_eq!(entries[0].entry.actor.principal.name(), Some("Ada"));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::metrics::Metric;
-use crate::store::{HealthWarning, StoreHealth};
+use crate::store::{DatabaseInfo, HealthWarning, StoreError, StoreHealth};
 
 /// Combines the health of the store and of the layers in front of it.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,19 @@ impl Health {
         warnings.sort_unstable();
         warnings.dedup();
         warnings
+    }
+
+    /// Returns what the first layer with a database tells about it.
+    ///
+    /// # Errors
+    /// Returns the error of the store if the database does not answer.
+    pub async fn database(&self) -> Result<DatabaseInfo, StoreError> {
+        for layer in self.0.iter() {
+            if let Some(database) = layer.database().await? {
+                return Ok(database);
+            }
+        }
+        Ok(DatabaseInfo::default())
     }
 
     /// Returns the metrics of all layers.

@@ -137,18 +137,31 @@ impl<'a> From<&'a Event> for CustomerEventJson<'a> {
     }
 }
 
-/// Streams the export page by page. If a page fails, the response ends early and is not valid JSON.
 pub(super) async fn export(
     State(state): State<HttpState>,
     CustomerPath(email): CustomerPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
+    Ok(export_of(state.services.clone(), email).await?)
+}
+
+/// Returns all data of a customer as JSON, as `GET /api/v1/customers/{email}/export` does. The console takes
+/// it by `ConsoleOptions::customer_export`.
+pub async fn export_customer(services: Services, email: CustomerEmail) -> Response {
+    match export_of(Arc::new(services), email).await {
+        Ok(response) => response,
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Streams the export page by page. If a page fails, the response ends early and is not valid JSON.
+async fn export_of(services: Arc<Services>, email: CustomerEmail) -> Result<Response, ServiceError> {
     let filter = LicenseFilter { customer_email: Some(email), ..LicenseFilter::default() };
-    let now = state.services.now();
-    let first = state.services.licenses.list(&filter, &first_page()).await?;
+    let now = services.now();
+    let first = services.licenses.list(&filter, &first_page()).await?;
     let (sender, chunks) = mpsc::channel(BUFFERED_CHUNKS);
     tokio::spawn(async move {
-        let mut export = Export { services: Arc::clone(&state.services), now, sender };
+        let mut export = Export { services, now, sender };
         if let Err(ExportError::Failed(error)) = export.run(&filter, first).await {
             tracing::error!(%error, "customer export failed");
             let _ = export.sender.send(Err("the export failed")).await;

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use hyper_util::client::legacy::connect::dns::Name;
 use ipnet::IpNet;
 use license_core::limits;
+use license_core::webhook::DestinationRule;
 use tower::Service;
 use url::Url;
 
@@ -185,6 +186,13 @@ impl Destinations {
             }
             (true, false) => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
         }
+    }
+}
+
+#[async_trait]
+impl DestinationRule for Destinations {
+    async fn check_url(&self, url: &str) -> Result<(), String> {
+        self.check(url).await.map_err(|error| error.to_string())
     }
 }
 

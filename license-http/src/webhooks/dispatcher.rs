@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use license_core::error::ServiceError;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::limits;
 use license_core::service::{Outgoing, WebhookService};
 use license_core::store::ChangeStream;
@@ -132,7 +132,7 @@ impl BackgroundJob for Dispatcher {
         "webhook dispatcher"
     }
 
-    async fn run(self: Box<Self>, mut shutdown: Shutdown) {
+    async fn run(self: Box<Self>, mut shutdown: Shutdown, report: JobReport) {
         let dispatcher: Arc<Self> = self.into();
         let mut changes = dispatcher.service.events().changes();
         let mut attempts = JoinSet::new();
@@ -143,6 +143,7 @@ impl BackgroundJob for Dispatcher {
                 () = &mut shutdown => break,
                 started = dispatcher.start_due(&mut attempts) => started,
             };
+            report.ran(&started);
             let wake_at = Instant::now()
                 + match started {
                     Ok(wait) => {

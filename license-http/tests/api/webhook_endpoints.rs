@@ -2,7 +2,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::TimeDelta;
-use license_core::job::BackgroundJob;
+use license_core::job::{BackgroundJob, JobReport};
 use license_core::limits;
 use license_http::router_with_webhooks;
 use license_http::webhooks::{Destinations, Dispatcher};
@@ -130,7 +130,7 @@ async fn with_dispatcher() -> (TestApp, String) {
     let here = Destinations::public().allow("127.0.0.0/8".parse().unwrap()).allow_http();
     let dispatcher = Dispatcher::new(app.services.webhooks.clone(), here).unwrap();
     app.router = router_with_webhooks(app.services.clone(), app.auth.clone(), dispatcher.webhooks());
-    tokio::spawn(Box::new(dispatcher).run(Box::pin(std::future::pending())));
+    tokio::spawn(Box::new(dispatcher).run(Box::pin(std::future::pending()), JobReport::default()));
     let receiver = Router::new()
         .route("/good", post(async || "thank you"))
         .route("/bad", post(async || (StatusCode::BAD_GATEWAY, "not now")));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use license_core::clock::ManualClock;
 use license_core::command::LicenseSpec;
-use license_core::job::BackgroundJob;
+use license_core::job::{BackgroundJob, JobReport};
 use license_core::key::Secret;
 use license_core::license::{CustomerEmail, LicenseId};
 use license_core::service::{ServiceOptions, Services};
@@ -54,12 +54,13 @@ impl Harness {
 
     pub(crate) fn run(dispatcher: Dispatcher) -> Running {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(Box::new(dispatcher).run(Box::pin(async move {
+        let shutdown = Box::pin(async move {
             // A dropped sender is not a shutdown.
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
             }
-        })));
+        });
+        let task = tokio::spawn(Box::new(dispatcher).run(shutdown, JobReport::default()));
         Running { stop, task }
     }
 

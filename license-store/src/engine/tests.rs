@@ -1,6 +1,7 @@
 //! An engine that is built as in the first example has the defaults of the server.
 
 mod catalog;
+mod jobs;
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use license_core::clock::ManualClock;
 use license_core::event::EventType;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::license::{ActivationTarget, Binding, Expiry, Fingerprint};
 use license_core::metrics::MetricValue;
 use license_core::service::ImportOptions;
@@ -192,7 +193,7 @@ impl BackgroundJob for ReportingJob {
         "recorder"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, _: JobReport) {
         self.0.send("started").expect("the test listens");
         shutdown.await;
         self.0.send("finished").expect("the test listens");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::{ClockService, EventService};
 
 use super::rounds::repeat;
@@ -28,9 +28,9 @@ impl BackgroundJob for AnomaliesJob {
         "anomalies"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, events, every } = *self;
         let batch = |now| events.write_anomaly_events(now, BATCH);
-        repeat(&clock, shutdown, every, ("the scan for unusual usage", Some(1)), batch).await;
+        repeat(&clock, (shutdown, report), every, ("the scan for unusual usage", Some(1)), batch).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::{BulkService, RanStep};
 use tokio::time::{Instant, sleep};
 
@@ -27,13 +27,15 @@ impl BackgroundJob for BulkJobsJob {
         "bulk jobs"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { bulk } = *self;
         let rounds = async {
             let mut last = None;
             loop {
                 let begun = Instant::now();
-                match bulk.run_step(last.take(), STEP).await {
+                let step = bulk.run_step(last.take(), STEP).await;
+                report.ran(&step);
+                match step {
                     // As long as the step took, so that other writers can proceed.
                     Ok(Some(RanStep { job, licenses })) => {
                         last = Some(job);

@@ -1,7 +1,7 @@
 //! Keeps the catalog of a node current.
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::CatalogService;
 use license_core::store::{ChangeNotice, ChangeStream};
 
@@ -28,9 +28,10 @@ impl BackgroundJob for CatalogJob {
         "catalog"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { catalog, mut changes } = *self;
         let reload = || async { catalog.reload().await.map(drop) };
-        until(shutdown, reload_on(&mut *changes, ChangeNotice::CatalogChanged, "the plans", reload)).await;
+        let kind = ChangeNotice::CatalogChanged;
+        until(shutdown, reload_on(&mut *changes, kind, "the plans", &report, reload)).await;
     }
 }

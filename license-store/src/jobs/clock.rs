@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::{ClockService, ClockState};
 use tokio::time::{Instant, sleep};
 
@@ -27,13 +27,15 @@ impl BackgroundJob for ClockJob {
         "clock"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let rounds = async {
             let (mut was_plausible, mut next_look) = (true, Instant::now());
             loop {
                 if Instant::now() >= next_look || self.clock.plausible_now().is_none() {
                     next_look = Instant::now() + LOOK_INTERVAL;
-                    match self.clock.look().await {
+                    let look = self.clock.look().await;
+                    report.ran(&look);
+                    match look {
                         Ok(state) => {
                             log_change(was_plausible, state);
                             was_plausible = state.is_plausible;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::license::Reminders;
 use license_core::service::{ClockService, EventService};
 
@@ -31,9 +31,9 @@ impl BackgroundJob for ExpiryJob {
         "expiry"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, events, every, reminders } = *self;
         let batch = |now| events.write_expiry_events(now, &reminders, BATCH);
-        repeat(&clock, shutdown, every, ("writing expiry events", None), batch).await;
+        repeat(&clock, (shutdown, report), every, ("writing expiry events", None), batch).await;
     }
 }

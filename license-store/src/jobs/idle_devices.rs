@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::{ActivationService, ClockService};
 
 use super::rounds::repeat;
@@ -28,9 +28,9 @@ impl BackgroundJob for IdleDevicesJob {
         "idle devices"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, activations, every } = *self;
         let batch = |now| activations.release_idle(now, BATCH);
-        repeat(&clock, shutdown, every, ("the release of idle devices", Some(1)), batch).await;
+        repeat(&clock, (shutdown, report), every, ("the release of idle devices", Some(1)), batch).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::Services;
 use tokio::time::sleep;
 
@@ -24,11 +24,13 @@ impl BackgroundJob for KeyFormatsJob {
         "key formats"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { services, every } = *self;
         let rounds = async {
             loop {
-                if let Err(error) = services.reload_key_formats().await {
+                let reloaded = services.reload_key_formats().await;
+                report.ran(&reloaded);
+                if let Err(error) = reloaded {
                     tracing::warn!(%error, "loading the formats of imported keys failed; it will be retried");
                 }
                 sleep(every).await;

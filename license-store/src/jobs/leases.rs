@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::{ClockService, LeaseService};
 
 use super::rounds::repeat;
@@ -30,10 +30,10 @@ impl BackgroundJob for ReturnedLeasesJob {
         "returned leases"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, leases, every } = *self;
         let batch = |now| leases.release_returned(now, BATCH);
-        repeat(&clock, shutdown, every, ("the release of returned leases", Some(1)), batch).await;
+        repeat(&clock, (shutdown, report), every, ("the release of returned leases", Some(1)), batch).await;
     }
 }
 
@@ -52,10 +52,16 @@ impl BackgroundJob for LeaseRetentionJob {
         "lease retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, leases } = *self;
         let prune = |now| leases.prune(now, PRUNED);
-        repeat(&clock, shutdown, super::retention::INTERVAL, ("the deletion of old leases", Some(3)), prune)
-            .await;
+        repeat(
+            &clock,
+            (shutdown, report),
+            super::retention::INTERVAL,
+            ("the deletion of old leases", Some(3)),
+            prune,
+        )
+        .await;
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use license_core::error::ServiceError;
+use license_core::job::JobReport;
 use license_core::store::{ChangeNotice, ChangeStream};
 use tokio::time::{sleep, timeout};
 
@@ -16,16 +17,22 @@ pub(super) async fn reload_on<F: Future<Output = Result<(), ServiceError>> + Sen
     changes: &mut dyn ChangeStream,
     kind: ChangeNotice,
     what: &'static str,
+    report: &JobReport,
     reload: impl Fn() -> F + Send,
 ) {
     loop {
-        while let Err(error) = reload().await {
+        while let Err(error) = reported(report, reload().await) {
             tracing::warn!(%error, "loading {what} failed; it will be retried");
             sleep(RETRY).await;
         }
         // Without a notice, the time is up.
         let _ = timeout(EVERY, announced(changes, &kind)).await;
     }
+}
+
+fn reported(report: &JobReport, result: Result<(), ServiceError>) -> Result<(), ServiceError> {
+    report.ran(&result);
+    result
 }
 
 /// Waits until the data may have changed.

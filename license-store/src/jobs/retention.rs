@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::{
     AccessService, BulkService, ClockService, EventService, LicenseService, UsageService,
 };
@@ -38,10 +38,10 @@ impl BackgroundJob for UsageRetentionJob {
         "usage retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, usage, retention } = *self;
         let prune = |now| usage.prune(&retention, now, USAGE_BATCH);
-        repeat(&clock, shutdown, INTERVAL, ("the deletion of old usage", Some(3)), prune).await;
+        repeat(&clock, (shutdown, report), INTERVAL, ("the deletion of old usage", Some(3)), prune).await;
     }
 }
 
@@ -64,7 +64,7 @@ impl BackgroundJob for EventRetentionJob {
         "event retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, events, keep_deliveries, keep_events } = *self;
         let events = &events;
         let prune = |now: DateTime<Utc>| {
@@ -76,7 +76,8 @@ impl BackgroundJob for EventRetentionJob {
             };
             async move { events.prune(&retention).await }
         };
-        repeat(&clock, shutdown, EVENTS_INTERVAL, ("the deletion of old events", Some(0)), prune).await;
+        repeat(&clock, (shutdown, report), EVENTS_INTERVAL, ("the deletion of old events", Some(0)), prune)
+            .await;
     }
 }
 
@@ -95,10 +96,17 @@ impl BackgroundJob for IdempotencyRetentionJob {
         "idempotency retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, licenses } = *self;
         let prune = |now| licenses.prune_idempotency_keys(now);
-        repeat(&clock, shutdown, INTERVAL, ("the deletion of old idempotency keys", Some(3)), prune).await;
+        repeat(
+            &clock,
+            (shutdown, report),
+            INTERVAL,
+            ("the deletion of old idempotency keys", Some(3)),
+            prune,
+        )
+        .await;
     }
 }
 
@@ -117,10 +125,10 @@ impl BackgroundJob for SessionRetentionJob {
         "session retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, access } = *self;
         let prune = |now| access.prune_sessions(now);
-        repeat(&clock, shutdown, INTERVAL, ("the deletion of old sessions", Some(3)), prune).await;
+        repeat(&clock, (shutdown, report), INTERVAL, ("the deletion of old sessions", Some(3)), prune).await;
     }
 }
 
@@ -139,10 +147,10 @@ impl BackgroundJob for BulkJobRetentionJob {
         "bulk job retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, bulk } = *self;
         let prune = |now| bulk.prune(now);
-        repeat(&clock, shutdown, INTERVAL, ("the deletion of old bulk jobs", Some(3)), prune).await;
+        repeat(&clock, (shutdown, report), INTERVAL, ("the deletion of old bulk jobs", Some(3)), prune).await;
     }
 }
 
@@ -163,9 +171,10 @@ impl BackgroundJob for AuditRetentionJob {
         "audit retention"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { clock, access, days } = *self;
         let prune = |now| access.prune_audit(days, now);
-        repeat(&clock, shutdown, INTERVAL, ("the deletion of old audit entries", Some(3)), prune).await;
+        repeat(&clock, (shutdown, report), INTERVAL, ("the deletion of old audit entries", Some(3)), prune)
+            .await;
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use license_core::error::ServiceError;
-use license_core::job::Shutdown;
+use license_core::job::{JobReport, Shutdown};
 use license_core::service::ClockService;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
@@ -27,7 +27,7 @@ pub(super) async fn until(mut shutdown: Shutdown, rounds: impl Future<Output = (
 /// proceed. With `None` it does not pause, because the store pauses.
 pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceError>> + Send>(
     clock: &ClockService,
-    shutdown: Shutdown,
+    (shutdown, report): (Shutdown, JobReport),
     every: Duration,
     (what, share): (&'static str, Option<u32>),
     mut batch: impl FnMut(DateTime<Utc>) -> F + Send,
@@ -35,7 +35,7 @@ pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceErr
     let rounds = async move {
         loop {
             while let Some(now) = clock.plausible_now()
-                && run_batch(what, share, batch(now)).await
+                && run_batch(what, share, &report, batch(now)).await
             {}
             sleep(every).await;
         }
@@ -47,10 +47,13 @@ pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceErr
 async fn run_batch<N: Into<u64>>(
     what: &'static str,
     share: Option<u32>,
+    report: &JobReport,
     batch: impl Future<Output = Result<N, ServiceError>> + Send,
 ) -> bool {
     let begun = Instant::now();
-    match batch.await.map(Into::into) {
+    let result = batch.await.map(Into::into);
+    report.ran(&result);
+    match result {
         Ok(0) => return false,
         Ok(_) => match share {
             Some(share) => sleep((begun.elapsed() * share).max(MIN_PAUSE)).await,

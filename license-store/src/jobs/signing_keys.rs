@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use license_core::job::{BackgroundJob, Shutdown};
+use license_core::job::{BackgroundJob, JobReport, Shutdown};
 use license_core::service::SigningKeyService;
 use license_core::store::{ChangeNotice, ChangeStream};
 use tokio::time::sleep;
@@ -34,13 +34,16 @@ impl BackgroundJob for SigningKeysJob {
         "signing keys"
     }
 
-    async fn run(self: Box<Self>, shutdown: Shutdown) {
+    async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport) {
         let Self { signing_keys, mut changes } = *self;
         let reload = || async { signing_keys.reload().await.map(drop) };
-        let reloads = reload_on(&mut *changes, ChangeNotice::SigningKeysChanged, "the signing keys", reload);
+        let kind = ChangeNotice::SigningKeysChanged;
+        let reloads = reload_on(&mut *changes, kind, "the signing keys", &report, reload);
         let retirements = async {
             loop {
-                if let Err(error) = signing_keys.retire().await {
+                let retired = signing_keys.retire().await;
+                report.ran(&retired);
+                if let Err(error) = retired {
                     tracing::warn!(%error, "retiring signing keys failed; it will be retried");
                 }
                 sleep(RETIRE_EVERY).await;

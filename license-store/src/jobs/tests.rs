@@ -2,6 +2,7 @@
 
 mod bulk;
 mod leases;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;

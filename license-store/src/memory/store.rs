@@ -12,8 +12,8 @@ use license_core::command::{
 use license_core::key::KeyDigest;
 use license_core::license::{ActivationId, ActivationKind, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
-    ActivationStore, ChangeStream, Created, LicenseQuery, LicenseRecord, LicenseStore, Page, PageRequest,
-    StoreError, StoreHealth,
+    ActivationStore, ChangeStream, Created, DatabaseInfo, LicenseQuery, LicenseRecord, LicenseStore, Page,
+    PageRequest, StoreError, StoreHealth,
 };
 use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
 use license_core::validation::{Claim, Denial, LicenseSnapshot};
@@ -195,4 +195,9 @@ impl ActivationStore for MemoryStore {
     }
 }
 
-impl StoreHealth for MemoryStore {}
+#[async_trait]
+impl StoreHealth for MemoryStore {
+    async fn database(&self) -> Result<Option<DatabaseInfo>> {
+        Ok(Some(DatabaseInfo { kind: Some("memory".to_owned()), ..DatabaseInfo::default() }))
+    }
+}

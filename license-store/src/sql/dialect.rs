@@ -78,6 +78,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// Selects `at`: up to when a replica has the changes of the database; NULL if it is none.
     const REPLAYED_AT: &'static str;
+    /// The name of the database.
+    const NAME: &'static str;
+    /// Reads the version of the database, and the number of the last migration.
+    const INFO: &'static str;
 
     /// Begins a statement that explains the plan of another one, and the column of its answer.
     const EXPLAIN: (&'static str, &'static str);

@@ -186,6 +186,9 @@ impl Dialect for Postgres {
         COALESCE(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))) \
         * 1000000 AS BIGINT) END AS at";
 
+    const NAME: &'static str = "PostgreSQL";
+    const INFO: &'static str = "SELECT current_setting('server_version') AS version, MAX(version) AS schema \
+                                FROM license_migrations";
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN", "QUERY PLAN");
 
     async fn fetch(

@@ -153,6 +153,9 @@ impl Dialect for Sqlite {
     // No replica.
     const REPLAYED_AT: &'static str = "SELECT NULL AS at";
 
+    const NAME: &'static str = "SQLite";
+    const INFO: &'static str =
+        "SELECT sqlite_version() AS version, MAX(version) AS schema FROM license_migrations";
     const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN QUERY PLAN", "detail");
 
     async fn fetch(

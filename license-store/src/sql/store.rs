@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use license_core::metrics::Metric;
-use license_core::store::{HealthWarning, StoreHealth};
+use license_core::store::{DatabaseInfo, HealthWarning, StoreHealth};
+use sqlx::SqlStr;
 
 use super::compaction::Compaction;
 use super::database::{Pools, SqlDatabase};
@@ -44,6 +46,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 }
 
+#[async_trait]
 impl<D: Dialect> StoreHealth for SqlStore<D> {
     fn warnings(&self) -> Vec<HealthWarning> {
         let full = self.database.is_disk_full();
@@ -52,5 +55,16 @@ impl<D: Dialect> StoreHealth for SqlStore<D> {
 
     fn metrics(&self) -> Vec<Metric> {
         self.database.backlog.metrics()
+    }
+
+    async fn database(&self) -> Result<Option<DatabaseInfo>> {
+        let rows = self.database.list(&SqlStr::from_static(D::INFO), &[]).await?;
+        rows.first("license_migrations", "", |row| {
+            Ok(DatabaseInfo {
+                kind: Some(D::NAME.to_owned()),
+                version: row.maybe_text("version")?,
+                schema: row.maybe_int("schema")?,
+            })
+        })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::process::Output;
 
+use serde_json::json;
 use tempfile::tempdir;
 
-use crate::process::{Server, TOKEN, command, failure};
+use crate::process::{Server, TOKEN, command, failure, starter};
 
 /// Sends a request as a browser. Returns the status, the header `Location` and the body.
 fn browse(server: &Server, path: &str, form: Option<&str>) -> (u16, String, String) {
@@ -78,4 +79,69 @@ fn configured_admin_token_cannot_sign_in() {
     let (_folder, server) = Server::start_in_memory(&[]);
     let (status, _, page) = browse(&server, "/console/sign-in", Some(&format!("token={TOKEN}")));
     assert!(status == 422 && page.contains("license-server token create"), "{page}");
+}
+
+/// Signs in and returns the cookie of the session.
+fn signed_in(server: &Server) -> String {
+    let agent: ureq::Agent = ureq::Agent::config_builder().max_redirects(0).build().into();
+    let request =
+        agent.post(format!("{}/console/sign-in", server.url)).header("sec-fetch-site", "same-origin");
+    let request = request.content_type("application/x-www-form-urlencoded");
+    let answer = request.send(format!("token={}", server.token())).unwrap();
+    let cookie = answer.headers().get("set-cookie").unwrap().to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+/// Opens a page, or sends a form. Returns the status and the body.
+fn page(server: &Server, cookie: &str, path: &str, form: Option<&str>) -> (u16, String) {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+    let (agent, url) = (config.build().new_agent(), format!("{}{path}", server.url));
+    let answer = match form {
+        None => agent.get(&url).header("cookie", cookie).call(),
+        Some(form) => {
+            let request = agent.post(&url).header("cookie", cookie).header("sec-fetch-site", "same-origin");
+            request.content_type("application/x-www-form-urlencoded").send(form)
+        }
+    };
+    let mut answer = answer.unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+}
+
+/// The form of a webhook has the rule of the API, and the export of a customer is that of the API.
+#[test]
+fn console_has_the_rules_and_the_export_of_the_api() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (token, cookie) = (server.token().to_owned(), signed_in(&server));
+    let body = json!({"url": "https://10.0.0.1/hook", "events": ["*"]});
+    let (status, problem) = server.call("POST", "/api/v1/webhook-endpoints", Some(&token), Some(&body));
+    assert_eq!(status, 422, "{problem}");
+    let why = "the host is not on the public internet, and the server does not allow its network";
+    assert!(problem.to_string().contains(why), "{problem}");
+    let form = "url=https%3A%2F%2F10.0.0.1%2Fhook&events=all";
+    let (status, shown) = page(&server, &cookie, "/console/webhooks", Some(form));
+    assert!(status == 422 && shown.contains(why), "{shown}");
+
+    let license = server.issue(&token, &starter());
+    let id = license["id"].as_str().unwrap();
+    let (status, file) = page(&server, &cookie, &format!("/console/licenses/{id}/customer/export"), None);
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let (_, export) = server.call("GET", "/api/v1/customers/dev@example.com/export", Some(&token), None);
+    assert_eq!((status, file["licenses"][0]["license"]["id"].as_str()), (200, Some(id)));
+    assert_eq!(file, export);
+}
+
+/// Pages do not count as calls of the API, and an exhausted token does not close its pages.
+#[test]
+fn pages_and_calls_have_limits_of_their_own() {
+    let folder = tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &["--rate-per-token", "1/h:1"], &[]);
+    let (token, cookie) = (server.token().to_owned(), signed_in(&server));
+    for _ in 0..5 {
+        assert_eq!(page(&server, &cookie, "/console/licenses", None).0, 200);
+    }
+    for expected in [200, 429] {
+        assert_eq!(server.call("GET", "/api/v1/plans", Some(&token), None).0, expected);
+    }
+    assert_eq!(page(&server, &cookie, "/console/licenses", None).0, 200);
 }

@@ -156,3 +156,14 @@ async fn name_of_a_new_endpoint_is_resolved_and_checked() {
     let unresolvable = rules(&[]).resolver(Answers::new([]));
     assert_eq!(unresolvable.check("https://inside.example/").await, Ok(()), "the name may be created later");
 }
+
+/// Forms of other crates have the rule of the API.
+#[tokio::test]
+async fn rule_of_forms_refuses_what_the_api_refuses() {
+    let rules = Destinations::public();
+    for url in ["https://10.0.0.1/", "http://example.com/", "https://user@example.com/", "text"] {
+        let reason = rules.check(url).await.expect_err(url).to_string();
+        assert_eq!(rules.check_url(url).await, Err(reason), "{url}");
+    }
+    assert_eq!(rules.check_url("https://93.184.215.14/").await, Ok(()));
+}

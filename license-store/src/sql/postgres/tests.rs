@@ -1,6 +1,6 @@
 use license_core::key::KeyDigest;
 use license_core::store::{
-    LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, TransferStore,
+    LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, StoreHealth, TransferStore,
 };
 use license_core::usage::{Validation, ValidationOutcome};
 use license_core::validation::Claim;
@@ -218,4 +218,13 @@ fn debug_of_options_shows_no_url() {
     let url = Some("postgres://me:hunter2@db/licenses".to_owned());
     let options = PostgresOptions { listen_url: url, ..PostgresOptions::default() };
     assert!(!format!("{options:?}").contains("hunter2"), "{options:?}");
+}
+
+#[tokio::test]
+async fn database_tells_its_version_and_schema() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+    let info = store.database().await.expect("answers").expect("a database");
+    assert_eq!((info.kind.as_deref(), info.schema), (Some("PostgreSQL"), Some(1)));
+    assert!(info.version.is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit())));
 }

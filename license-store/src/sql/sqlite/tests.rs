@@ -332,3 +332,11 @@ async fn import_updates_the_statistics_of_licenses() {
     drop(reader);
     store.close().await;
 }
+
+#[tokio::test]
+async fn database_tells_its_version_and_schema() {
+    let (_folder, store) = open().await;
+    let info = store.database().await.expect("answers").expect("a database");
+    assert_eq!((info.kind.as_deref(), info.schema), (Some("SQLite"), Some(1)));
+    assert!(info.version.is_some_and(|version| version.starts_with("3.")));
+}

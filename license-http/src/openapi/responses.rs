@@ -553,7 +553,28 @@ fn key_set() -> Value {
 
 fn dry_run() -> Value {
     let licenses = about(array(named("License")), "The first of these licenses, at most 10.");
-    object([("matched", about(count(), "Number of licenses that exist.")), ("sample", licenses)], &[])
+    let denied = json!({
+        "type": "object",
+        "description": "Licenses that would deny the action, by error code.",
+        "additionalProperties": count(),
+    });
+    object(
+        [
+            ("matched", about(count(), "Number of licenses that exist.")),
+            ("sample", licenses),
+            (
+                "decided",
+                about(
+                    count(),
+                    "Licenses on which the action was decided: the newest, at most 5,000. The other numbers are of these.",
+                ),
+            ),
+            ("changed", about(count(), "Licenses that the action would change.")),
+            ("unchanged", about(count(), "Licenses that are as the action would leave them.")),
+            ("denied", denied),
+        ],
+        &[],
+    )
 }
 
 fn export() -> Value {

@@ -84,6 +84,10 @@ impl<'a> From<&'a BulkJob> for JobJson<'a> {
 pub(crate) struct DryRunJson<'a> {
     matched: u64,
     sample: Vec<LicenseJson<'a>>,
+    decided: u64,
+    changed: u64,
+    unchanged: u64,
+    denied: BTreeMap<&'static str, u64>,
 }
 
 pub(super) async fn create(
@@ -106,11 +110,18 @@ pub(super) async fn create(
     let licenses = read_licenses(ids, search, expect, dry_run)?;
     let bulk = &state.services.bulk;
     if dry_run {
-        let preview =
-            bulk.preview(licenses, expect.map(u64::from)).await.map_err(Problem::from_body_error)?;
+        let found = bulk.dry_run(&action, licenses, expect.map(u64::from), reason.as_ref()).await;
+        let found = found.map_err(Problem::from_body_error)?;
         let now = state.services.now();
-        let sample = preview.sample.iter().map(|license| license_json(license, now)).collect();
-        return Ok(wire::json(StatusCode::OK, &DryRunJson { matched: preview.matched, sample }));
+        let answer = DryRunJson {
+            matched: found.matched,
+            sample: found.sample.iter().map(|license| license_json(license, now)).collect(),
+            decided: found.decided,
+            changed: found.changed,
+            unchanged: found.unchanged,
+            denied: found.denied.iter().map(|(code, count)| (code.as_str(), *count)).collect(),
+        };
+        return Ok(wire::json(StatusCode::OK, &answer));
     }
     let request = BulkRequest { action, licenses, reason };
     let created = bulk.create(request, Some(&actor), key.as_ref()).await;

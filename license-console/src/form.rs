@@ -14,9 +14,9 @@ use crate::failure::Failure;
 /// Time that a browser has to send a form.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The fields of a form. Of several with one name, the last one counts.
+/// The fields of a form, with the values of each name in their order.
 #[derive(Debug, Default)]
-pub(crate) struct Form(BTreeMap<String, String>);
+pub(crate) struct Form(BTreeMap<String, Vec<String>>);
 
 /// The fields of a query.
 #[derive(Debug, Default)]
@@ -28,12 +28,22 @@ impl Form {
     }
 
     fn parse(text: &[u8]) -> Self {
-        Self(form_urlencoded::parse(text).into_owned().collect())
+        let mut fields = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in form_urlencoded::parse(text).into_owned() {
+            fields.entry(name).or_default().push(value);
+        }
+        Self(fields)
     }
 
-    /// Returns the trimmed text of a field; `None` if it is missing or empty.
+    /// Returns the trimmed text of a field; `None` if it is missing or empty. Of several with one name, the last
+    /// one counts.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
+        self.0.get(name)?.last().map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the values of all fields with a name.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str)
     }
 
     /// Returns whether a box is checked.

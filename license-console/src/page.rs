@@ -21,18 +21,20 @@ pub(crate) enum Section {
     Plans,
     Customers,
     Usage,
+    Jobs,
     /// No entry, for example of a failure.
     None,
 }
 
 /// Entries of the navigation after those of licenses, with the scope that they need.
-const ENTRIES: [(Section, &str, &str, Scope); 6] = [
+const ENTRIES: [(Section, &str, &str, Scope); 7] = [
     (Section::Customers, "Customers", "/customers", Scope::LicensesRead),
     (Section::Plans, "Plans", "/plans", Scope::CatalogRead),
     (Section::Usage, "Usage", "/usage", Scope::UsageRead),
     (Section::Webhooks, "Webhooks", "/webhooks", Scope::WebhooksRead),
     (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),
     (Section::Audit, "Audit", "/audit", Scope::AuditRead),
+    (Section::Jobs, "Jobs", "/jobs", Scope::LicensesRead),
 ];
 
 /// An entry of the navigation.

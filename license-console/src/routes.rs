@@ -14,8 +14,8 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, customer, customers, delivery, edit, event, grants, issue, key, leases, license,
-    licenses, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, usage,
+    actions, audit, blocks, bulk, customer, customers, delivery, edit, event, grants, issue, job, jobs, key, leases, license,
+    licenses, licenses_csv, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, unusual, usage,
     webhook, webhooks,
 };
 
@@ -105,6 +105,13 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         GET "/usage" [UsageRead] usage::show;
         GET "/usage.csv" [UsageRead] usage::download;
         GET "/events/{event}" [WebhooksRead] event::show;
+        GET "/licenses.csv" [LicensesRead] licenses_csv::download;
+        GET "/licenses/unusual" [LicensesRead] unusual::list;
+        GET "/licenses/bulk" [LicensesRead, LicensesWrite] bulk::ask;
+        POST "/licenses/bulk" [LicensesRead, LicensesWrite] bulk::start;
+        GET "/jobs" [LicensesRead] jobs::list;
+        GET "/jobs/{job}" [LicensesRead] job::show;
+        POST "/jobs/{job}/cancel" [LicensesRead, LicensesWrite] job::cancel;
     }
 }
 

@@ -6,12 +6,14 @@ mod console {
     mod actions;
     mod app;
     mod browser;
+    mod bulk;
     mod customers;
     mod edit;
     mod grants;
     mod headers;
     mod issue;
     mod leases;
+    mod license_list;
     mod license_page;
     mod links;
     mod lists;

@@ -42,6 +42,7 @@ mod debug;
 pub mod domain;
 pub mod error;
 pub mod event;
+pub mod formula;
 #[cfg(feature = "system")]
 pub mod folder;
 mod id;
@@ -49,6 +50,7 @@ pub mod job;
 pub mod json;
 pub mod key;
 pub mod license;
+pub mod license_table;
 pub mod limits;
 pub mod metrics;
 mod page;

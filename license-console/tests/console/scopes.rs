@@ -57,6 +57,10 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
             | "/licenses/{id}/block/ask"
             | "/licenses/{id}/blocks/{block}/remove",
         ) => &[Scope::LicensesWrite],
+        ("GET", "/licenses.csv" | "/licenses/unusual" | "/jobs" | "/jobs/{job}") => &[Scope::LicensesRead],
+        ("GET" | "POST", "/licenses/bulk") | ("POST", "/jobs/{job}/cancel") => {
+            &[Scope::LicensesRead, Scope::LicensesWrite]
+        }
         _ => panic!("a new route: add its scopes for {method} {path}"),
     }
 }
@@ -77,7 +81,8 @@ async fn every_route_needs_its_scopes() {
             .replace("{token}", "tok_1")
             .replace("{plan}", "none")
             .replace("{endpoint}", "whe_1")
-            .replace("{event}", "evt_1");
+            .replace("{event}", "evt_1")
+            .replace("{job}", "job_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };
         for scope in Scope::ALL {
             let mut browser = app.signed_in(scope).await;

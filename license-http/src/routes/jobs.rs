@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::bulk::{BulkAction, BulkJob, BulkProgress, LicenseOutcome};
+use license_core::bulk::{BulkAction, BulkJob, BulkJobId, BulkProgress, LicenseOutcome, RefusedLicense};
 use license_core::json::LicenseJson;
 use license_core::license::{LicenseId, Reason};
 use license_core::limits;
@@ -18,10 +18,10 @@ use serde_json::Value;
 use super::licenses::license_json;
 use super::search;
 use crate::auth::Authenticated;
-use crate::extract::{Fields, IdempotencyHeader, JobPath, NoInput, NoQuery, value};
+use crate::extract::{Fields, IdempotencyHeader, JobPath, NoInput, NoQuery, Query, value};
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::wire;
+use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Job))]
@@ -194,6 +194,35 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let job = state.services.bulk.get(&id).await?;
     Ok(wire::json(StatusCode::OK, &JobJson::from(&job)))
+}
+
+/// A license that did not get the action of its job.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RefusedLicense))]
+pub(crate) struct RefusedJson<'a> {
+    /// Id of the license.
+    license_id: &'a str,
+    /// The error code of the denial, `not_found`, or `failed` if its row is damaged.
+    reason: &'static str,
+}
+
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
+    let page = query.page(|text| BulkJobId::parse(text).ok())?;
+    query.finish()?;
+    let found = state.services.bulk.list(&page).await?;
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, |job: &BulkJob| JobJson::from(job))))
+}
+
+pub(super) async fn list_refused(
+    State(state): State<HttpState>,
+    JobPath(id): JobPath,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let page = query.page(|text| LicenseId::parse(text).ok())?;
+    query.finish()?;
+    let found = state.services.bulk.refused(&id, &page).await?;
+    let refused = |one: &RefusedLicense| RefusedJson { license_id: one.id.as_str(), reason: one.outcome.as_str() };
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, refused)))
 }
 
 pub(super) async fn cancel(

@@ -91,7 +91,7 @@ async fn open(path: PathBuf, licenses: usize) -> Services {
         store_data_keys(&*store).await;
     }
     let secret = Secret::from_hex(fill::SECRET).expect("hex digits");
-    let options = ServiceOptions::new(&secret, Arc::new(SystemClock), SystemRng);
+    let options = ServiceOptions::new(&secret, SystemClock, SystemRng);
     let services = Services::open(store as Arc<dyn FullStore>, options).await.expect("services");
     if is_new {
         let settings = EndpointSettings {
@@ -136,7 +136,9 @@ async fn main() {
     let (_, list) = get(&router, "/console/licenses").await;
     let mut targets = vec!["/console".to_owned(), "/console/licenses?sort=created_at".to_owned()];
     targets.extend(links(&list, "/console/licenses?"));
-    for path in ["licenses/unusual", "customers", "plans", "webhooks", "audit", "usage", "usage?by=domain", "jobs"] {
+    for path in
+        ["licenses/unusual", "customers", "plans", "webhooks", "audit", "usage", "usage?by=domain", "jobs"]
+    {
         targets.push(format!("/console/{path}"));
     }
     for plan in ["starter", "nonprofit"] {

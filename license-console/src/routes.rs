@@ -14,9 +14,9 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, bulk, customer, customers, delivery, edit, event, grants, issue, job, jobs, key, leases, license,
-    licenses, licenses_csv, overview, plan, plan_edit, plans, rotate_key, search, sign_in, slots, theme, tokens, unusual, usage,
-    webhook, webhooks,
+    actions, audit, blocks, bulk, customer, customers, delivery, edit, event, grants, issue, job, jobs, key,
+    leases, license, licenses, licenses_csv, overview, plan, plan_edit, plans, rotate_key, search, sign_in,
+    slots, theme, tokens, unusual, usage, webhook, webhooks,
 };
 
 /// A route of the console for people who are signed in.

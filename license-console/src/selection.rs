@@ -34,7 +34,10 @@ impl Selection {
         }
         if ids.len() > limits::BULK_JOB_IDS {
             let most = limits::BULK_JOB_IDS;
-            return Err(Failure::field("Licenses", format!("select at most {most}, or all that match a filter")));
+            return Err(Failure::field(
+                "Licenses",
+                format!("select at most {most}, or all that match a filter"),
+            ));
         }
         Ok(Self::Ids(ids))
     }

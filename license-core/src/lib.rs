@@ -42,9 +42,9 @@ mod debug;
 pub mod domain;
 pub mod error;
 pub mod event;
-pub mod formula;
 #[cfg(feature = "system")]
 pub mod folder;
+pub mod formula;
 mod id;
 pub mod job;
 pub mod json;

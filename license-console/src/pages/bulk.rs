@@ -83,7 +83,8 @@ pub(crate) async fn start(
     let reason = form.parsed("reason", "Reason", Reason::parse)?;
     let expect = form.parsed("expect", "Licenses", str::parse)?.unwrap_or_default();
     let request = BulkRequest { action, licenses: selection.licenses(expect), reason };
-    let started = console.services.bulk.create(request, Some(&visitor.actor), Some(&once::key(&form)?)).await?;
+    let started =
+        console.services.bulk.create(request, Some(&visitor.actor), Some(&once::key(&form)?)).await?;
     Ok(see_other(visit.url(&format!("/jobs/{}", started.job.id))))
 }
 
@@ -134,7 +135,9 @@ impl Preview {
             page: Page::new(visit, title, Section::Licenses),
             label: label(action),
             effect: effect(action),
-            plan: plan.map(|entry| format!("version {}, {}", entry.current().version, gives(&entry.current().plan))),
+            plan: plan.map(|entry| {
+                format!("version {}, {}", entry.current().version, gives(&entry.current().plan))
+            }),
             matched: counted(*matched, "license"),
             decided: (decided < matched).then(|| grouped(*decided)),
             changed: counted(*changed, "license"),

@@ -47,7 +47,9 @@ impl JobRow {
             open: grouped(progress.open),
             done: grouped(done),
             refused: grouped(total - progress.open - done),
-            reasons: refused.map(|(outcome, count)| (counted(*count, "license"), refusal(*outcome))).collect(),
+            reasons: refused
+                .map(|(outcome, count)| (counted(*count, "license"), refusal(*outcome)))
+                .collect(),
             by: principal.map_or("", |principal| who(principal)).to_owned(),
             reason: reason.as_ref().map(ToString::to_string).unwrap_or_default(),
             created: Moment::new(*created_at, now),
@@ -57,7 +59,8 @@ impl JobRow {
 
     /// Returns what happened, after the end of the job.
     pub(crate) fn summary(&self) -> Option<String> {
-        let end = if self.status == BulkJobStatus::Canceled.as_str() { "was canceled" } else { "is completed" };
+        let end =
+            if self.status == BulkJobStatus::Canceled.as_str() { "was canceled" } else { "is completed" };
         let Self { done, refused, open, .. } = self;
         (!self.is_running)
             .then(|| format!("The job {end}. Done: {done}. Refused: {refused}. Not reached: {open}."))

@@ -27,16 +27,11 @@ impl SortHeader {
     }
 
     /// The first order is the one of the first click.
-    fn new(
-        label: &'static str,
-        [first, second]: [SearchSort; 2],
-        filters: &Filters,
-        visit: &Visit,
-    ) -> Self {
+    fn new(label: &'static str, [first, second]: [SearchSort; 2], filters: &Filters, visit: &Visit) -> Self {
         let request = filters.request();
-        let order = [first, second].contains(&request.sort).then(|| {
-            if request.sort.is_descending() { "descending" } else { "ascending" }
-        });
+        let order = [first, second]
+            .contains(&request.sort)
+            .then(|| if request.sort.is_descending() { "descending" } else { "ascending" });
         let next = if request.sort == first { second } else { first };
         let url = request.filter.can_sort(next).then(|| {
             let filters = Filters { sort: Some(next), ..filters.clone() };

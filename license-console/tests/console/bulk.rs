@@ -87,7 +87,10 @@ async fn selected_licenses_are_suspended_with_a_reason() {
     let filter = AuditFilter { license_id: Some(ids[2].clone()), ..AuditFilter::default() };
     let entries = app.services.access.audit(&filter, &PageRequest::default()).await.unwrap().items;
     let [entry] = &entries[..] else { panic!("one entry: {entries:?}") };
-    assert_eq!((entry.entry.action.as_str(), entry.entry.actor.principal.name()), ("license.suspend", Some("Ada")));
+    assert_eq!(
+        (entry.entry.action.as_str(), entry.entry.actor.principal.name()),
+        ("license.suspend", Some("Ada"))
+    );
     assert_eq!(entry.entry.reason.as_ref().map(ToString::to_string).as_deref(), Some("chargeback"));
 }
 
@@ -163,9 +166,12 @@ async fn licenses_move_to_the_plan_that_is_chosen() {
     choice.assert_shows(200, "<option value=\"team\">");
     assert!(!choice.body.contains("value=\"gone\""), "an archived plan is not offered");
     let fields = hidden(&choice);
-    let sent = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).append_pair("to", "team").finish();
+    let sent = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .append_pair("to", "team")
+        .finish();
     let preview = browser.get(&format!("/console/licenses/bulk?{sent}")).await;
-    preview.assert_shows(200, "version 1, domains: 1, devices: 7");
+    preview.assert_shows(200, "version 1, domains: unlimited, devices: 7, never ends");
     let started = start(&mut browser, &preview, &[]).await;
     run(&app).await;
     browser.get(started.header("location")).await.assert_shows(200, "Move to plan team: 2 licenses");
@@ -185,7 +191,8 @@ async fn job_is_canceled_and_keeps_what_is_done() {
     browser.post(&format!("{job}/cancel"), &[]).await.assert_redirects(&job);
     run(&app).await;
     browser.get(&job).await.assert_shows(200, "The job was canceled. Done: 1. Refused: 0. Not reached: 2.");
-    let states: Vec<_> = [state(&app, &ids[0]).await, state(&app, &ids[1]).await, state(&app, &ids[2]).await].into();
+    let states: Vec<_> =
+        [state(&app, &ids[0]).await, state(&app, &ids[1]).await, state(&app, &ids[2]).await].into();
     assert_eq!(states.iter().filter(|state| **state == LicenseState::Suspended).count(), 1);
     browser.get("/console/jobs/job_none").await.assert_shows(404, "There is no such job");
     browser.get("/console/jobs/1").await.assert_shows(404, "There is no such page");

@@ -221,7 +221,8 @@ pub(super) async fn list_refused(
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
     let found = state.services.bulk.refused(&id, &page).await?;
-    let refused = |one: &RefusedLicense| RefusedJson { license_id: one.id.as_str(), reason: one.outcome.as_str() };
+    let refused =
+        |one: &RefusedLicense| RefusedJson { license_id: one.id.as_str(), reason: one.outcome.as_str() };
     Ok(wire::json(StatusCode::OK, &PageJson::new(&found, refused)))
 }
 

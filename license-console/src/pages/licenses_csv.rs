@@ -50,7 +50,6 @@ pub(crate) async fn download(
 }
 
 /// The next page of the stream.
-#[expect(clippy::large_enum_variant, reason = "there is one for each download")]
 enum Next {
     Found(FoundLicenses),
     Cursor(String),

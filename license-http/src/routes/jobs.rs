@@ -206,11 +206,17 @@ pub(crate) struct RefusedJson<'a> {
     reason: &'static str,
 }
 
+impl<'a> From<&'a RefusedLicense> for RefusedJson<'a> {
+    fn from(RefusedLicense { id, outcome }: &'a RefusedLicense) -> Self {
+        Self { license_id: id.as_str(), reason: outcome.as_str() }
+    }
+}
+
 pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let page = query.page(|text| BulkJobId::parse(text).ok())?;
     query.finish()?;
     let found = state.services.bulk.list(&page).await?;
-    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, |job: &BulkJob| JobJson::from(job))))
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, JobJson::from)))
 }
 
 pub(super) async fn list_refused(
@@ -221,9 +227,7 @@ pub(super) async fn list_refused(
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
     let found = state.services.bulk.refused(&id, &page).await?;
-    let refused =
-        |one: &RefusedLicense| RefusedJson { license_id: one.id.as_str(), reason: one.outcome.as_str() };
-    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, refused)))
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, RefusedJson::from)))
 }
 
 pub(super) async fn cancel(

@@ -89,7 +89,7 @@ mod tests {
     /// A lost filter must not select every license.
     #[test]
     fn nothing_and_everything_are_no_selection() {
-        let many: String = (0..=limits::BULK_JOB_IDS).map(|number| format!("id=lic_{number}&")).collect();
+        let many = "id=lic_a&".repeat(limits::BULK_JOB_IDS + 1);
         for query in ["", "which=selected", "which=all", "which=all&sort=expires_at", "id=key", &many] {
             let failure = Selection::read(&Form::of_query(query)).unwrap_err();
             assert_eq!(failure.title, "The form has an error", "{query}");

@@ -26,7 +26,7 @@ async fn run(app: &TestApp) {
 }
 
 fn query(ids: &[LicenseId], action: &str) -> String {
-    let ids: String = ids.iter().map(|id| format!("&id={id}")).collect();
+    let ids: String = ids.iter().flat_map(|id| ["&id=", id.as_str()]).collect();
     format!("/console/licenses/bulk?action={action}{ids}")
 }
 

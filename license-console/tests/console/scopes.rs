@@ -12,10 +12,11 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
         ("GET", "/") | ("POST", "/sign-out") => &[],
         ("GET", "/licenses" | "/licenses/{id}" | "/licenses/{id}/customer")
         | ("GET" | "POST", "/customers")
+        | ("GET", "/licenses.csv" | "/licenses/unusual" | "/jobs" | "/jobs/{job}")
         | ("POST", "/search" | "/licenses/{id}/key" | "/customers/open") => &[Scope::LicensesRead],
-        ("GET" | "POST", "/licenses/{id}/edit") | ("GET", "/licenses/{id}/rotate-key") => {
-            &[Scope::LicensesRead, Scope::LicensesWrite]
-        }
+        ("GET" | "POST", "/licenses/{id}/edit" | "/licenses/bulk")
+        | ("GET", "/licenses/{id}/rotate-key")
+        | ("POST", "/jobs/{job}/cancel") => &[Scope::LicensesRead, Scope::LicensesWrite],
         ("GET" | "POST", "/tokens" | "/tokens/{token}/revoke")
         | ("GET", "/tokens/new")
         | ("POST", "/tokens/{token}/end") => &[Scope::TokensWrite],
@@ -57,10 +58,6 @@ fn expected(method: &str, path: &str) -> &'static [Scope] {
             | "/licenses/{id}/block/ask"
             | "/licenses/{id}/blocks/{block}/remove",
         ) => &[Scope::LicensesWrite],
-        ("GET", "/licenses.csv" | "/licenses/unusual" | "/jobs" | "/jobs/{job}") => &[Scope::LicensesRead],
-        ("GET" | "POST", "/licenses/bulk") | ("POST", "/jobs/{job}/cancel") => {
-            &[Scope::LicensesRead, Scope::LicensesWrite]
-        }
         _ => panic!("a new route: add its scopes for {method} {path}"),
     }
 }

@@ -10,9 +10,17 @@ use super::app::TestApp;
 fn expected(method: &str, path: &str) -> &'static [Scope] {
     match (method, path) {
         ("GET", "/") | ("POST", "/sign-out") => &[],
-        ("GET", "/licenses" | "/licenses/{id}" | "/licenses/{id}/customer")
+        (
+            "GET",
+            "/licenses"
+            | "/licenses/{id}"
+            | "/licenses/{id}/customer"
+            | "/licenses.csv"
+            | "/licenses/unusual"
+            | "/jobs"
+            | "/jobs/{job}",
+        )
         | ("GET" | "POST", "/customers")
-        | ("GET", "/licenses.csv" | "/licenses/unusual" | "/jobs" | "/jobs/{job}")
         | ("POST", "/search" | "/licenses/{id}/key" | "/customers/open") => &[Scope::LicensesRead],
         ("GET" | "POST", "/licenses/{id}/edit" | "/licenses/bulk")
         | ("GET", "/licenses/{id}/rotate-key")

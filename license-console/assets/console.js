@@ -46,3 +46,17 @@ document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest
 
 showCopyButtons();
 document.addEventListener("htmx:afterSwap", showCopyButtons);
+
+// One box selects all rows of its list.
+const showSelectAll = () => {
+  for (const box of document.querySelectorAll("[data-select-all]")) box.hidden = false;
+};
+
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset.selectAll;
+  if (!name) return;
+  for (const box of event.target.form.querySelectorAll(`input[type=checkbox][name=${name}]`)) box.checked = event.target.checked;
+});
+
+showSelectAll();
+document.addEventListener("htmx:afterSwap", showSelectAll);

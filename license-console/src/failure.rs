@@ -134,7 +134,17 @@ impl From<ServiceError> for Failure {
                 let advice = "Start again on the first page.";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "This page belongs to another list", advice)
             }
+            ServiceError::JobCountDiffers { expect, matched } => {
+                let advice = format!(
+                    "The filter matches {matched} licenses, not {expect}. Nothing was started. Go back to the list \
+                     and look at the licenses again."
+                );
+                Self::new(StatusCode::CONFLICT, "The licenses have changed meanwhile", advice)
+            }
             error @ (ServiceError::BatchSize
+            | ServiceError::JobLicenses { .. }
+            | ServiceError::JobWithoutFilter
+            | ServiceError::JobTooLarge
             | ServiceError::Usage(_)
             | ServiceError::SortNotSupported(_)
             | ServiceError::TokenWithoutScopes

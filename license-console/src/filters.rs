@@ -82,8 +82,8 @@ impl Filters {
         Self { status: Some(Status::Active), unseen_since: since, ..Self::default() }
     }
 
-    /// Returns the query of the URL, without the question mark.
-    pub(crate) fn query(&self) -> String {
+    /// Returns the fields that are set.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let Self {
             status,
             plan,
@@ -106,11 +106,12 @@ impl Filters {
             ("at_limit", yes(*at_limit)),
             ("sort", sort.map(|sort| sort.as_str().to_owned())),
         ];
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in fields {
-            query.extend_pairs(value.map(|value| (name, value)));
-        }
-        query.finish()
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    /// Returns the query of the URL, without the question mark.
+    pub(crate) fn query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.fields()).finish()
     }
 
     /// Returns the search. An order that the filter does not allow is left out.

@@ -14,9 +14,9 @@ use crate::failure::Failure;
 /// Time that a browser has to send a form.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The fields of a form. Of several with one name, the last one counts.
+/// The fields of a form, with the values of each name in their order.
 #[derive(Debug, Default)]
-pub(crate) struct Form(BTreeMap<String, String>);
+pub(crate) struct Form(BTreeMap<String, Vec<String>>);
 
 /// The fields of a query.
 #[derive(Debug, Default)]
@@ -28,27 +28,37 @@ impl Form {
     }
 
     fn parse(text: &[u8]) -> Self {
-        Self(form_urlencoded::parse(text).into_owned().collect())
+        Self::of_pairs(form_urlencoded::parse(text).into_owned())
     }
 
     pub(crate) fn of_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(pairs.into_iter().collect())
+        let mut fields = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in pairs {
+            fields.entry(name).or_default().push(value);
+        }
+        Self(fields)
     }
 
     /// Returns the form with another text of a field.
     pub(crate) fn with(mut self, name: &str, text: &str) -> Self {
-        self.0.insert(name.to_owned(), text.to_owned());
+        self.0.insert(name.to_owned(), vec![text.to_owned()]);
         self
     }
 
     /// Returns the trimmed text of a field, also an empty one; `None` if the form does not have the field.
     pub(crate) fn sent(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|text| text.trim())
+        self.0.get(name)?.last().map(|text| text.trim())
     }
 
-    /// Returns the trimmed text of a field; `None` if it is missing or empty.
+    /// Returns the trimmed text of a field; `None` if it is missing or empty. Of several with one name, the last
+    /// one counts.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
+        self.0.get(name)?.last().map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the values of all fields with a name.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str)
     }
 
     /// Returns whether a box is checked.

@@ -31,6 +31,7 @@
 
 mod action;
 mod assets;
+mod bulk_action;
 mod chart;
 mod connection;
 mod console;
@@ -47,6 +48,7 @@ mod pages;
 mod prefix;
 mod qr;
 mod routes;
+mod selection;
 mod session_cookie;
 mod theme;
 mod visit;

@@ -10,6 +10,12 @@ pub(crate) fn grouped(number: u64) -> String {
     all.join(",")
 }
 
+/// Returns a number with its noun, such as "1 license" or "1,200 licenses".
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -22,6 +22,7 @@ pub(crate) enum Section {
     Plans,
     Customers,
     Usage,
+    Jobs,
     System,
     SigningKeys,
     /// No entry, for example of a failure.
@@ -29,13 +30,14 @@ pub(crate) enum Section {
 }
 
 /// Entries of the navigation after those of licenses, with the scope that they need.
-const ENTRIES: [(Section, &str, &str, Scope); 8] = [
+const ENTRIES: [(Section, &str, &str, Scope); 9] = [
     (Section::Customers, "Customers", "/customers", Scope::LicensesRead),
     (Section::Plans, "Plans", "/plans", Scope::CatalogRead),
     (Section::Usage, "Usage", "/usage", Scope::UsageRead),
     (Section::Webhooks, "Webhooks", "/webhooks", Scope::WebhooksRead),
     (Section::Tokens, "Access", "/tokens", Scope::TokensWrite),
     (Section::Audit, "Audit", "/audit", Scope::AuditRead),
+    (Section::Jobs, "Jobs", "/jobs", Scope::LicensesRead),
     (Section::SigningKeys, "Signing keys", "/signing-keys", Scope::KeysWrite),
     (Section::System, "System", "/system", Scope::UsageRead),
 ];

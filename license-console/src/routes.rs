@@ -15,10 +15,10 @@ use crate::failure_limit::FailureLimit;
 use crate::guard::{guard, require};
 use crate::options::ConsoleOptions;
 use crate::pages::{
-    actions, audit, blocks, customer, customers, delivery, edit, event, grants, issue, key, leases, license,
-    licenses, overview, plan, plan_edit, plan_new, plans, product, release_code, rotate_key, search,
-    shortcuts, sign_in, signing_keys, slots, system, theme, time_zone, tokens, usage, webhook, webhook_form,
-    webhooks,
+    actions, audit, blocks, bulk, customer, customers, delivery, edit, event, grants, issue, job, jobs, key,
+    leases, license, licenses, licenses_csv, overview, plan, plan_edit, plan_new, plans, product,
+    release_code, rotate_key, search, shortcuts, sign_in, signing_keys, slots, system, theme, time_zone,
+    tokens, unusual, usage, webhook, webhook_form, webhooks,
 };
 
 /// A route of the console for people who are signed in.
@@ -129,6 +129,13 @@ fn table() -> Vec<(Route, MethodRouter<Console>)> {
         POST "/products/{product}/edit" [CatalogRead, CatalogWrite] product::change;
         GET "/products/{product}/delete" [CatalogRead, CatalogWrite] product::ask_to_delete;
         POST "/products/{product}/delete" [CatalogWrite] product::delete;
+        GET "/licenses.csv" [LicensesRead] licenses_csv::download;
+        GET "/licenses/unusual" [LicensesRead] unusual::list;
+        GET "/licenses/bulk" [LicensesRead, LicensesWrite] bulk::ask;
+        POST "/licenses/bulk" [LicensesRead, LicensesWrite] bulk::start;
+        GET "/jobs" [LicensesRead] jobs::list;
+        GET "/jobs/{job}" [LicensesRead] job::show;
+        POST "/jobs/{job}/cancel" [LicensesRead, LicensesWrite] job::cancel;
     }
 }
 

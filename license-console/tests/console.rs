@@ -6,6 +6,7 @@ mod console {
     mod actions;
     mod app;
     mod browser;
+    mod bulk;
     mod customers;
     mod edit;
     mod every_route;
@@ -13,6 +14,7 @@ mod console {
     mod headers;
     mod issue;
     mod leases;
+    mod license_list;
     mod license_page;
     mod links;
     mod lists;

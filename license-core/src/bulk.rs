@@ -5,8 +5,11 @@
 
 mod action;
 mod job;
+mod refused;
 
 pub use action::{BulkAction, LicenseOutcome};
 pub use job::{BulkJob, BulkJobStatus, BulkJobStep, BulkProgress, CreatedJob, NewBulkJob};
+
+pub use refused::RefusedLicense;
 
 pub use crate::id::BulkJobId;

@@ -44,11 +44,13 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "system")]
 pub mod folder;
+pub mod formula;
 mod id;
 pub mod job;
 pub mod json;
 pub mod key;
 pub mod license;
+pub mod license_table;
 pub mod limits;
 pub mod metrics;
 mod page;

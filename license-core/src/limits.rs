@@ -48,6 +48,8 @@ pub const SESSION_DAYS: u32 = 30;
 pub const BULK_JOB_LICENSES: u32 = 100_000;
 /// Ids that one request for a bulk job can list.
 pub const BULK_JOB_IDS: usize = 1_500;
+/// Licenses on which a dry run of a bulk job decides the action.
+pub const DRY_RUN_LICENSES: u32 = 5_000;
 /// Days for which a finished bulk job is kept.
 pub const BULK_JOB_DAYS: u32 = 30;
 /// Longest name of an API token, in bytes.

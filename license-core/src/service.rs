@@ -12,6 +12,7 @@ mod access;
 mod activations;
 mod authentication;
 mod bulk;
+mod bulk_dry_run;
 mod catalog;
 mod clock;
 mod clock_and_rng;
@@ -56,7 +57,8 @@ use crate::store::{
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
 pub use authentication::{AuthError, AuthRefusal, Authenticator};
-pub use bulk::{BulkRequest, BulkService, JobPreview, RanStep, SubmittedJob};
+pub use bulk::{BulkRequest, BulkService, RanStep, SubmittedJob};
+pub use bulk_dry_run::BulkDryRun;
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;

@@ -125,7 +125,9 @@ fn license_table() -> Vec<AdminRoute> {
         POST "/api/v1/licenses" [LicensesWrite] licenses::create;
         GET "/api/v1/licenses" [LicensesRead] search::list;
         POST "/api/v1/licenses/bulk" [LicensesWrite] jobs::create;
+        GET "/api/v1/jobs" [LicensesRead] jobs::list;
         GET "/api/v1/jobs/{job_id}" [LicensesRead] jobs::get;
+        GET "/api/v1/jobs/{job_id}/refused" [LicensesRead] jobs::list_refused;
         POST "/api/v1/jobs/{job_id}/cancel" [LicensesWrite] jobs::cancel;
         GET "/api/v1/licenses/{id}" [LicensesRead] licenses::get;
         PUT "/api/v1/licenses/{id}" [LicensesWrite] licenses::change;

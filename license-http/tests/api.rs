@@ -24,6 +24,7 @@ mod api {
     mod health;
     mod hints;
     mod idempotency;
+    mod job_lists;
     mod jobs;
     mod keys;
     mod leases;

@@ -144,6 +144,10 @@ macro_rules! with_ports {
                     &self, id: &BulkJobId, outcomes: &[(LicenseId, LicenseOutcome)], now: DateTime<Utc>
                 ) -> ();
                 async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> u64;
+                async fn list_jobs(&self, page: &PageRequest<BulkJobId>) -> Page<BulkJob, BulkJobId>;
+                async fn list_refused(
+                    &self, id: &BulkJobId, page: &PageRequest<LicenseId>
+                ) -> Page<RefusedLicense, LicenseId>;
             }
             port SigningKeyStore {
                 async fn load_signing_keys(&self, known: u64) -> Option<SigningKeySet>;

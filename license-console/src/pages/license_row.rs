@@ -17,6 +17,7 @@ pub(crate) struct LicenseRow {
     pub(crate) status: &'static str,
     pub(crate) domains: String,
     pub(crate) devices: String,
+    pub(crate) issued: Moment,
     pub(crate) expires: Option<Moment>,
     pub(crate) last_validated: Option<Moment>,
 }
@@ -31,6 +32,7 @@ impl LicenseRow {
             status: license.status(now).as_str(),
             domains: slots(license, ActivationKind::Domain),
             devices: slots(license, ActivationKind::Device),
+            issued: Moment::new(license.created_at, now),
             expires: license.expires_at.map(|at| Moment::new(at, now)),
             last_validated: counters.last_validated_at.map(|at| Moment::new(at, now)),
         }

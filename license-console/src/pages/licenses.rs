@@ -5,17 +5,20 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use license_core::license::Status;
 use license_core::service::SearchRequest;
-use license_core::store::SearchSort;
+use license_core::store::{SearchFilter, SearchSort};
 
 use super::choice::{Choice, choices};
 use super::license_row::LicenseRow;
+use super::preset::{Preset, presets};
+use super::sort_header::SortHeader;
+use crate::bulk_action::CHOICES;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::filters::Filters;
 use crate::form::Query;
 use crate::numbers::grouped;
 use crate::page::{Page, Section, render};
-use crate::visit::{SignedIn, Visit};
+use crate::visit::SignedIn;
 
 #[derive(Template)]
 #[template(path = "licenses.html")]
@@ -35,12 +38,12 @@ struct Licenses {
     is_first_page: bool,
     first_page: String,
     next_page: Option<String>,
-}
-
-struct Preset {
-    label: &'static str,
-    url: String,
-    is_on: bool,
+    issued: SortHeader,
+    ends: SortHeader,
+    actions: [(&'static str, &'static str); CHOICES.len()],
+    /// The filters, for an action on all that match; empty if there is none.
+    matching: Vec<(&'static str, String)>,
+    csv: String,
 }
 
 pub(crate) async fn list(
@@ -69,7 +72,7 @@ pub(crate) async fn list(
     let kept = hidden.into_iter().filter_map(|name| Some((name, query.text(name)?.to_owned())));
     render(&Licenses {
         page: Page::new(&visit, "Licenses", Section::Licenses),
-        presets: presets(&filters, &visit),
+        presets: presets(Some(&filters), &visit),
         statuses: choices("Any status", statuses, filters.status.map(Status::as_str)),
         plans: choices("Any plan", names, filters.plan.as_deref()),
         sorts: sorts
@@ -91,25 +94,10 @@ pub(crate) async fn list(
         is_first_page,
         first_page: visit.url(&path),
         next_page: next,
+        issued: SortHeader::issued(&filters, &visit),
+        ends: SortHeader::ends(&filters, &visit),
+        actions: CHOICES,
+        matching: if request.filter == SearchFilter::default() { Vec::new() } else { filters.fields() },
+        csv: visit.url(&format!("/licenses.csv?{}", filters.query())),
     })
-}
-
-/// Filters that vendors need often.
-fn presets(chosen: &Filters, visit: &Visit) -> Vec<Preset> {
-    let now = visit.now;
-    let presets = [
-        ("All", Filters::default()),
-        ("End this week", Filters::expiring(7, now)),
-        ("End this month", Filters::expiring(30, now)),
-        ("Expired lately", Filters::expired(30, now)),
-        ("Never activated", Filters::unused()),
-        ("Dormant for 30 days", Filters::dormant(30, now)),
-        ("At the limit", Filters::full()),
-    ];
-    let preset = |(label, filters): (_, Filters)| Preset {
-        label,
-        url: visit.url(&format!("/licenses?{}", filters.query())),
-        is_on: filters == *chosen,
-    };
-    presets.into_iter().map(preset).collect()
 }

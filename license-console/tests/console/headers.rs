@@ -44,6 +44,9 @@ async fn pages_have_no_inline_script_or_style() {
     let id = app.issue().await.detail.license.id.to_string();
     let mut browser = app.signed_in(Scope::Admin).await;
     let license = format!("/licenses/{id}");
+    let fields = [("action", "suspend"), ("id", &id), ("once", "1")];
+    let started = browser.post("/console/licenses/bulk", &fields).await;
+    let job = started.header("location").replace("/console", "");
     for path in [
         "",
         "/licenses",
@@ -77,6 +80,12 @@ async fn pages_have_no_inline_script_or_style() {
         "/products/default/delete",
         "/signing-keys",
         "/signing-keys/rotate",
+        "/licenses/unusual",
+        &format!("/licenses/bulk?action=revoke&id={id}"),
+        &format!("/licenses/bulk?action=move_plan&id={id}"),
+        "/licenses/bulk?action=suspend&which=all&status=active",
+        "/jobs",
+        &job,
     ] {
         let reply = browser.get(&format!("/console{path}")).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);

@@ -10,12 +10,21 @@ use super::app::TestApp;
 fn expected(method: &str, path: &str) -> &'static [Scope] {
     match (method, path) {
         ("GET", "/" | "/shortcuts") | ("GET" | "POST", "/time-zone") | ("POST", "/sign-out") => &[],
-        ("GET", "/licenses" | "/licenses/{id}" | "/licenses/{id}/customer")
+        (
+            "GET",
+            "/licenses"
+            | "/licenses/{id}"
+            | "/licenses/{id}/customer"
+            | "/licenses.csv"
+            | "/licenses/unusual"
+            | "/jobs"
+            | "/jobs/{job}",
+        )
         | ("GET" | "POST", "/customers")
         | ("POST", "/search" | "/licenses/{id}/key" | "/customers/open") => &[Scope::LicensesRead],
-        ("GET" | "POST", "/licenses/{id}/edit") | ("GET", "/licenses/{id}/rotate-key") => {
-            &[Scope::LicensesRead, Scope::LicensesWrite]
-        }
+        ("GET" | "POST", "/licenses/{id}/edit" | "/licenses/bulk")
+        | ("GET", "/licenses/{id}/rotate-key")
+        | ("POST", "/jobs/{job}/cancel") => &[Scope::LicensesRead, Scope::LicensesWrite],
         ("GET" | "POST", "/tokens" | "/tokens/{token}/revoke")
         | ("GET", "/tokens/new")
         | ("POST", "/tokens/{token}/end") => &[Scope::TokensWrite],
@@ -86,7 +95,8 @@ async fn every_route_needs_its_scopes() {
             .replace("{key}", "none")
             .replace("{product}", "none")
             .replace("{endpoint}", "whe_1")
-            .replace("{event}", "evt_1");
+            .replace("{event}", "evt_1")
+            .replace("{job}", "job_1");
         let target = if target == "/" { "/console".to_owned() } else { format!("/console{target}") };
         for scope in Scope::ALL {
             let mut browser = app.signed_in(scope).await;

@@ -172,6 +172,37 @@ async fn answers_to_markup(
     pages.push(browser.post("/console/tokens", &[("name", MARKUP), ("admin", "yes")]).await);
     pages.push(browser.get(&format!("/console/tokens/{token}/revoke")).await);
     pages.push(browser.post("/console/search", &[("q", "<script>alert(2)")]).await);
+    pages.extend(answers_of_jobs(browser, &license).await);
+    pages
+}
+
+/// Starts a job with markup as its reason, and types markup into the forms of jobs.
+async fn answers_of_jobs(browser: &mut Browser, license: &str) -> Vec<Reply> {
+    let (bulk, id) = ("/console/licenses/bulk", license.rsplit('/').next().unwrap());
+    let mut pages = vec![browser.get(&format!("{bulk}?action=suspend&id={id}")).await];
+    pages.push(browser.get(&format!("{bulk}?action=move_plan&id={id}")).await);
+    for query in [
+        format!("action={MARKUP_URL}&id={id}"),
+        format!("action=suspend&id={MARKUP_URL}"),
+        format!("action=move_plan&to={MARKUP_URL}&id={id}"),
+        format!("action=suspend&which=all&plan={MARKUP_URL}"),
+        format!("action=suspend&which=all&status=active&plan=team&unseen_since={MARKUP_URL}"),
+    ] {
+        pages.push(browser.get(&format!("{bulk}?{query}")).await);
+    }
+    let fields = [("action", "suspend"), ("id", id), ("once", "1"), ("reason", MARKUP)];
+    let started = browser.post(bulk, &fields).await;
+    for target in [started.header("location"), "/console/jobs", "/console/licenses/unusual"] {
+        let page = browser.get(target).await;
+        // The name of the token is in each page once.
+        let reason = usize::from(target != "/console/licenses/unusual");
+        let escaped = page.body.matches("&#60;script&#62;alert").count();
+        assert!(escaped > reason, "{target}: {}", page.body);
+        pages.push(page);
+    }
+    pages.push(browser.get(&format!("/console/jobs?after={MARKUP_URL}")).await);
+    pages.push(browser.get(&format!("/console/jobs/{MARKUP_URL}")).await);
+    pages.push(browser.get(&format!("{}?after={MARKUP_URL}", started.header("location"))).await);
     pages
 }
 

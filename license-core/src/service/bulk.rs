@@ -7,23 +7,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::context::ServiceContext;
-use super::licenses::{KeyedLicense, LicenseService};
+use super::licenses::LicenseService;
 use crate::access::Actor;
-use crate::bulk::{BulkAction, BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob};
+use crate::bulk::{
+    BulkAction, BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob, RefusedLicense,
+};
 use crate::command::{Command, CommandContext, CommandOutcome, Idempotency, IdempotencyKey};
 use crate::error::{Resource, ServiceError};
 use crate::license::{LicenseId, Reason};
 use crate::limits;
 use crate::store::{
-    BulkJobStore, JobLicenses, LicenseStore, PageRequest, SearchFilter, SearchQuery, SearchSort, SearchStore,
-    StoreError,
+    BulkJobStore, JobLicenses, LicenseStore, Page, PageRequest, SearchFilter, SearchStore, StoreError,
 };
-use crate::validation::{Denial, plan_for_sale};
+use crate::validation::Denial;
 
 /// Licenses and jobs deleted in one transaction.
 const PRUNE_BATCH: u32 = 1_000;
-/// Licenses that a dry run shows.
-const SAMPLE: u32 = 10;
 
 /// A request for a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,15 +33,6 @@ pub struct BulkRequest {
     pub licenses: JobLicenses,
     /// The reason for the action, for the events and the audit. A suspended or revoked license keeps it.
     pub reason: Option<Reason>,
-}
-
-/// The licenses that a job would have.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobPreview {
-    /// Number of licenses.
-    pub matched: u64,
-    /// Some of them.
-    pub sample: Vec<KeyedLicense>,
 }
 
 /// A job, as it is after the request that creates it.
@@ -79,7 +69,8 @@ impl BulkService {
     ///
     /// # Errors
     /// Returns [`ServiceError::JobLicenses`] if no license is listed or more than
-    /// [`limits::BULK_JOB_LICENSES`], the errors of [`preview`](Self::preview),
+    /// [`limits::BULK_JOB_LICENSES`], [`ServiceError::JobWithoutFilter`] if the search has no filter,
+    /// [`ServiceError::JobTooLarge`] if it finds more than [`limits::BULK_JOB_LICENSES`] licenses,
     /// [`ServiceError::JobCountDiffers`] if the search finds another number of licenses than expected,
     /// [`ServiceError::IdempotencyKeyRequired`] if a renewal has no key, and [`ServiceError::Denied`] if the plan
     /// is unknown or the key was used for another request.
@@ -90,16 +81,10 @@ impl BulkService {
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<SubmittedJob, ServiceError> {
         check_licenses(&mut licenses)?;
-        if let BulkAction::ApplyPlan { .. } = action {
-            return Err(ServiceError::JobAction(action.name()));
-        }
         if action == BulkAction::Renew && idempotency_key.is_none() {
             return Err(ServiceError::IdempotencyKeyRequired);
         }
-        if let Some(plan) = action.plan() {
-            self.context.catalog.reload().await?;
-            plan_for_sale(plan, &self.context.plans()).map_err(ServiceError::Denied)?;
-        }
+        self.check_action(&action).await?;
         let now = self.context.now();
         let id = self.context.sources.with_rng(|rng| BulkJobId::generate(now, rng))?;
         let idempotency = idempotency_key.map(|key| {
@@ -119,67 +104,36 @@ impl BulkService {
         }
     }
 
-    /// Returns the licenses that a job would have. Writes nothing. Ids that no license has do not count. The
-    /// number in `licenses` is ignored. With an `expect`, a search must find exactly that number.
-    ///
-    /// # Errors
-    /// Returns [`ServiceError::JobWithoutFilter`] if the search has no filter, [`ServiceError::JobTooLarge`]
-    /// if it finds more than [`limits::BULK_JOB_LICENSES`] licenses, and [`ServiceError::JobCountDiffers`] if it
-    /// finds another number than `expect`.
-    pub async fn preview(
-        &self,
-        mut licenses: JobLicenses,
-        expect: Option<u64>,
-    ) -> Result<JobPreview, ServiceError> {
-        check_licenses(&mut licenses)?;
-        let filter = match licenses {
-            JobLicenses::Ids(ids) => return self.preview_ids(ids).await,
-            JobLicenses::Search { filter, .. } => filter,
-        };
-        let preview = self.preview_search(filter).await?;
-        match expect {
-            Some(expect) if expect != preview.matched => Err(count_differs(expect, preview.matched)),
-            _ => Ok(preview),
-        }
-    }
-
-    async fn preview_ids(&self, mut ids: Vec<LicenseId>) -> Result<JobPreview, ServiceError> {
-        ids.sort_unstable();
-        let (mut matched, mut sample) = (0, Vec::new());
-        for id in &ids {
-            match self.keyed.get(id).await {
-                Ok(license) => {
-                    matched += 1;
-                    if sample.len() < SAMPLE as usize {
-                        sample.push(license);
-                    }
-                }
-                Err(ServiceError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(JobPreview { matched, sample })
-    }
-
-    async fn preview_search(&self, filter: SearchFilter) -> Result<JobPreview, ServiceError> {
-        let (at, most) = (self.context.now(), u64::from(limits::BULK_JOB_LICENSES));
-        let matched = self.search.count_matches(&filter, at, most + 1).await?;
-        if matched > most {
-            return Err(ServiceError::JobTooLarge);
-        }
-        let page = PageRequest { after: None, limit: SAMPLE };
-        let query = SearchQuery { filter, sort: SearchSort::NewestFirst, at, page, count: false };
-        let found = self.search.search(&query).await?.page.items;
-        let sample = found.into_iter().map(|detail| self.keyed.with_key(detail));
-        Ok(JobPreview { matched, sample: sample.collect::<Result<_, _>>()? })
-    }
-
     /// Returns the job with this id.
     ///
     /// # Errors
     /// Returns [`ServiceError::NotFound`] if there is none.
     pub async fn get(&self, id: &BulkJobId) -> Result<BulkJob, ServiceError> {
         self.jobs.get_job(id).await?.ok_or(ServiceError::NotFound(Resource::Job))
+    }
+
+    /// Lists jobs, newest first.
+    pub async fn list(
+        &self,
+        page: &PageRequest<BulkJobId>,
+    ) -> Result<Page<BulkJob, BulkJobId>, ServiceError> {
+        Ok(self.jobs.list_jobs(page).await?)
+    }
+
+    /// Lists the licenses of a job that did not get the action, with the reason why.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::NotFound`] if there is no such job.
+    pub async fn refused(
+        &self,
+        id: &BulkJobId,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<RefusedLicense, LicenseId>, ServiceError> {
+        let refused = self.jobs.list_refused(id, page).await?;
+        if refused.items.is_empty() {
+            self.get(id).await?;
+        }
+        Ok(refused)
     }
 
     /// Cancels a job. Licenses that have got the action keep its effect. A finished job stays as it is.
@@ -263,7 +217,7 @@ impl BulkService {
 }
 
 /// Drops repeated ids, and checks that a job can have the licenses.
-fn check_licenses(licenses: &mut JobLicenses) -> Result<(), ServiceError> {
+pub(super) fn check_licenses(licenses: &mut JobLicenses) -> Result<(), ServiceError> {
     let most = limits::BULK_JOB_LICENSES;
     match licenses {
         JobLicenses::Ids(ids) => {
@@ -284,7 +238,7 @@ fn check_licenses(licenses: &mut JobLicenses) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn count_differs(expect: u64, matched: u64) -> ServiceError {
+pub(super) fn count_differs(expect: u64, matched: u64) -> ServiceError {
     if matched > u64::from(limits::BULK_JOB_LICENSES) {
         ServiceError::JobTooLarge
     } else {

@@ -5,10 +5,10 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::StoreError;
 use super::search::SearchFilter;
+use super::{Page, PageRequest, StoreError};
 use crate::access::Actor;
-use crate::bulk::{BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob};
+use crate::bulk::{BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob, RefusedLicense};
 use crate::license::LicenseId;
 
 /// The licenses of a new job. They are fixed in the commit that creates it, and the job keeps only their ids.
@@ -76,4 +76,15 @@ pub trait BulkJobStore: fmt::Debug + Send + Sync + 'static {
     /// Deletes the job that finished first, if that was before `before`, after its licenses: at most `limit`
     /// licenses per call. Returns the number of deleted licenses and jobs. Call repeatedly until it returns 0.
     async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+
+    /// Lists jobs by descending id, so that generated ids are newest first.
+    async fn list_jobs(&self, page: &PageRequest<BulkJobId>) -> Result<Page<BulkJob, BulkJobId>, StoreError>;
+
+    /// Lists the licenses of a job that did not get the action, by ascending id. A job that does not exist has
+    /// none.
+    async fn list_refused(
+        &self,
+        id: &BulkJobId,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<RefusedLicense, LicenseId>, StoreError>;
 }

@@ -298,7 +298,7 @@ fn usage(op: Op, schema: &str) -> Op {
     .errors(&[Code::QueryTooBroad])
 }
 
-fn jobs() -> [Op; 3] {
+fn jobs() -> [Op; 5] {
     [
         post("/licenses/bulk", "createJob", "Change many licenses")
             .about(
@@ -322,6 +322,12 @@ fn jobs() -> [Op; 3] {
         post("/jobs/{job_id}/cancel", "cancelJob", "Cancel a job")
             .about("Licenses that have got the action keep its effect. A finished job stays as it is.")
             .answers("Job", "The job."),
+        get("/jobs", "listJobs", "List jobs, newest first")
+            .about("Finished jobs are kept for 30 days.")
+            .lists("JobPage", id("job")),
+        get("/jobs/{job_id}/refused", "listRefusedLicenses", "List the licenses that a job did not change")
+            .about("Licenses that denied the action, that do not exist, or whose rows are damaged, by id.")
+            .lists("RefusedPage", id("lic")),
     ]
 }
 

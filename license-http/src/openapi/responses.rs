@@ -30,7 +30,7 @@ use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
 use crate::routes::health::{HealthJson, Readiness};
-use crate::routes::jobs::JobJson;
+use crate::routes::jobs::{JobJson, RefusedJson};
 use crate::routes::leases::{IssuedLease, LeaseJson, NotReturned, ReturnedLease};
 use crate::routes::products::{DeletedProduct, ProductJson};
 use crate::routes::signing_keys::SigningKeyList;
@@ -84,7 +84,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, CustomerJson<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
         ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed, ProductJson<'_>, DeletedProduct<'_>, JobJson<'_>,
-        IssuedLease<'_>, ReturnedLease, NotReturned, LeaseJson<'_>, Revocations<'_>, SigningKeyList<'_>,
+        RefusedJson<'_>, IssuedLease<'_>, ReturnedLease, NotReturned, LeaseJson<'_>, Revocations<'_>, SigningKeyList<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
     add_shared_fields(&mut schemas);
@@ -138,6 +138,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("AuditPage", object(page("AuditEntry"), &[])),
         ("WebhookEndpointPage", object(page("WebhookEndpoint"), &[])),
         ("DeliveryPage", object(page("Delivery"), &[])),
+        ("JobPage", object(page("Job"), &[])),
+        ("RefusedPage", object(page("RefusedLicense"), &[])),
         ("FoundLicenses", found_licenses()),
         ("CustomerPage", counted_page("Customer")),
         ("CustomerAnswer", customer_answer()),
@@ -553,7 +555,28 @@ fn key_set() -> Value {
 
 fn dry_run() -> Value {
     let licenses = about(array(named("License")), "The first of these licenses, at most 10.");
-    object([("matched", about(count(), "Number of licenses that exist.")), ("sample", licenses)], &[])
+    let denied = json!({
+        "type": "object",
+        "description": "Licenses that would deny the action, by error code.",
+        "additionalProperties": count(),
+    });
+    object(
+        [
+            ("matched", about(count(), "Number of licenses that exist.")),
+            ("sample", licenses),
+            (
+                "decided",
+                about(
+                    count(),
+                    "Licenses on which the action was decided: the newest, at most 5,000. The other numbers are of these.",
+                ),
+            ),
+            ("changed", about(count(), "Licenses that the action would change.")),
+            ("unchanged", about(count(), "Licenses that are as the action would leave them.")),
+            ("denied", denied),
+        ],
+        &[],
+    )
 }
 
 fn export() -> Value {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::bulk::{BulkAction, BulkJob, BulkProgress, LicenseOutcome};
+use license_core::bulk::{BulkAction, BulkJob, BulkJobId, BulkProgress, LicenseOutcome, RefusedLicense};
 use license_core::json::LicenseJson;
 use license_core::license::{LicenseId, Reason};
 use license_core::limits;
@@ -18,10 +18,10 @@ use serde_json::Value;
 use super::licenses::license_json;
 use super::search;
 use crate::auth::Authenticated;
-use crate::extract::{Fields, IdempotencyHeader, JobPath, NoInput, NoQuery, value};
+use crate::extract::{Fields, IdempotencyHeader, JobPath, NoInput, NoQuery, Query, value};
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::wire;
+use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Job))]
@@ -84,6 +84,10 @@ impl<'a> From<&'a BulkJob> for JobJson<'a> {
 pub(crate) struct DryRunJson<'a> {
     matched: u64,
     sample: Vec<LicenseJson<'a>>,
+    decided: u64,
+    changed: u64,
+    unchanged: u64,
+    denied: BTreeMap<&'static str, u64>,
 }
 
 pub(super) async fn create(
@@ -106,11 +110,18 @@ pub(super) async fn create(
     let licenses = read_licenses(ids, search, expect, dry_run)?;
     let bulk = &state.services.bulk;
     if dry_run {
-        let preview =
-            bulk.preview(licenses, expect.map(u64::from)).await.map_err(Problem::from_body_error)?;
+        let found = bulk.dry_run(&action, licenses, expect.map(u64::from), reason.as_ref()).await;
+        let found = found.map_err(Problem::from_body_error)?;
         let now = state.services.now();
-        let sample = preview.sample.iter().map(|license| license_json(license, now)).collect();
-        return Ok(wire::json(StatusCode::OK, &DryRunJson { matched: preview.matched, sample }));
+        let answer = DryRunJson {
+            matched: found.matched,
+            sample: found.sample.iter().map(|license| license_json(license, now)).collect(),
+            decided: found.decided,
+            changed: found.changed,
+            unchanged: found.unchanged,
+            denied: found.denied.iter().map(|(code, count)| (code.as_str(), *count)).collect(),
+        };
+        return Ok(wire::json(StatusCode::OK, &answer));
     }
     let request = BulkRequest { action, licenses, reason };
     let created = bulk.create(request, Some(&actor), key.as_ref()).await;
@@ -183,6 +194,40 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let job = state.services.bulk.get(&id).await?;
     Ok(wire::json(StatusCode::OK, &JobJson::from(&job)))
+}
+
+/// A license that did not get the action of its job.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RefusedLicense))]
+pub(crate) struct RefusedJson<'a> {
+    /// Id of the license.
+    license_id: &'a str,
+    /// The error code of the denial, `not_found`, or `failed` if its row is damaged.
+    reason: &'static str,
+}
+
+impl<'a> From<&'a RefusedLicense> for RefusedJson<'a> {
+    fn from(RefusedLicense { id, outcome }: &'a RefusedLicense) -> Self {
+        Self { license_id: id.as_str(), reason: outcome.as_str() }
+    }
+}
+
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
+    let page = query.page(|text| BulkJobId::parse(text).ok())?;
+    query.finish()?;
+    let found = state.services.bulk.list(&page).await?;
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, JobJson::from)))
+}
+
+pub(super) async fn list_refused(
+    State(state): State<HttpState>,
+    JobPath(id): JobPath,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let page = query.page(|text| LicenseId::parse(text).ok())?;
+    query.finish()?;
+    let found = state.services.bulk.refused(&id, &page).await?;
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, RefusedJson::from)))
 }
 
 pub(super) async fn cancel(

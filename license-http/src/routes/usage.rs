@@ -18,7 +18,6 @@ use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire::{self, WithAsOf, parse_position};
 use json::{OverviewJson, UsageJson};
-pub(super) use table::escape_formula;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";

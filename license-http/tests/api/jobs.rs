@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 use super::app::TestApp;
 use super::call::Reply;
 
-async fn submit(app: &TestApp, key: Option<&str>, body: &Value) -> Reply {
+pub(super) async fn submit(app: &TestApp, key: Option<&str>, body: &Value) -> Reply {
     let call = app.admin("POST", "/api/v1/licenses/bulk");
     let call = if let Some(key) = key { call.header("idempotency-key", key) } else { call };
     call.json(body).send(&app.router).await
 }
 
 /// Runs all jobs to their end.
-async fn run(app: &TestApp) {
+pub(super) async fn run(app: &TestApp) {
     while app.services.bulk.run_step(None, 2).await.expect("a step").is_some_and(|step| step.licenses > 0) {}
 }
 

@@ -27,6 +27,8 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("POST", "/api/v1/licenses/bulk", &[Scope::LicensesWrite], 202),
     ("GET", "/api/v1/jobs/{job_id}", &[Scope::LicensesRead], 404),
     ("POST", "/api/v1/jobs/{job_id}/cancel", &[Scope::LicensesWrite], 404),
+    ("GET", "/api/v1/jobs", &[Scope::LicensesRead], 200),
+    ("GET", "/api/v1/jobs/{job_id}/refused", &[Scope::LicensesRead], 404),
     ("GET", "/api/v1/licenses/{id}", &[Scope::LicensesRead], 200),
     ("PUT", "/api/v1/licenses/{id}", &[Scope::LicensesWrite], 200),
     ("DELETE", "/api/v1/licenses/{id}", &[Scope::LicensesWrite], 200),

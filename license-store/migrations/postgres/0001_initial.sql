@@ -417,7 +417,8 @@ CREATE TABLE plan_versions (
     PRIMARY KEY (plan, version)
 );
 
--- Bulk jobs. The columns of the actor are as in `audit`, and NULL if the commands are not audited.
+-- Bulk jobs. The columns of the actor are as in `audit`, and NULL if the commands are not audited. `outcomes`
+-- counts the licenses of a finished job, as a JSON array of pairs of an outcome and a number.
 CREATE TABLE bulk_jobs (
     id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     action          TEXT COLLATE "C" NOT NULL,
@@ -433,7 +434,8 @@ CREATE TABLE bulk_jobs (
     idempotency_key BYTEA UNIQUE,
     request         BYTEA,
     plan_version    BIGINT,
-    reason          TEXT COLLATE "C"
+    reason          TEXT COLLATE "C",
+    outcomes        TEXT COLLATE "C"
 );
 
 CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';
@@ -448,6 +450,7 @@ CREATE TABLE bulk_job_licenses (
 );
 
 CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;
+CREATE INDEX bulk_job_licenses_refused ON bulk_job_licenses (job_id, license_id) WHERE outcome <> 'done';
 
 -- One row: the number of changes of signing keys. Its lock is held by a change of them.
 CREATE TABLE signing_key_set (

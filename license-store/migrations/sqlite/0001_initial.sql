@@ -429,7 +429,8 @@ CREATE TABLE plan_versions (
     PRIMARY KEY (plan, version)
 ) STRICT, WITHOUT ROWID;
 
--- Bulk jobs. The columns of the actor are as in `audit`, and NULL if the commands are not audited.
+-- Bulk jobs. The columns of the actor are as in `audit`, and NULL if the commands are not audited. `outcomes`
+-- counts the licenses of a finished job, as a JSON array of pairs of an outcome and a number.
 CREATE TABLE bulk_jobs (
     id              TEXT    NOT NULL PRIMARY KEY,
     action          TEXT    NOT NULL,
@@ -445,7 +446,8 @@ CREATE TABLE bulk_jobs (
     idempotency_key BLOB UNIQUE,
     request         BLOB,
     plan_version    INTEGER,
-    reason          TEXT
+    reason          TEXT,
+    outcomes        TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';
@@ -460,6 +462,7 @@ CREATE TABLE bulk_job_licenses (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;
+CREATE INDEX bulk_job_licenses_refused ON bulk_job_licenses (job_id, license_id) WHERE outcome <> 'done';
 
 -- One row: the number of changes of signing keys. Its lock is held by a change of them.
 CREATE TABLE signing_key_set (

@@ -1,6 +1,7 @@
 //! Jobs of two engines over one store.
 
 mod bulk;
+mod bulk_dry_run;
 mod leases;
 mod sessions;
 

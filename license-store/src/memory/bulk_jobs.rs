@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use license_core::access::Actor;
 use license_core::bulk::{
     BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob,
+    RefusedLicense,
 };
 use license_core::license::{LicenseId, LicenseState};
-use license_core::store::{BulkJobStore, JobLicenses, StoreError};
+use license_core::store::{BulkJobStore, JobLicenses, Page, PageRequest, StoreError};
 
 use super::data::Data;
 use super::job_entry::JobEntry;
@@ -144,5 +145,24 @@ impl BulkJobStore for MemoryStore {
         }
         data.audit.erase_job_reason(&id);
         Ok(deleted)
+    }
+
+    async fn list_jobs(&self, page: &PageRequest<BulkJobId>) -> Result<Page<BulkJob, BulkJobId>> {
+        let data = self.data();
+        let below = page.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let jobs = data.jobs.range((Bound::Unbounded, below)).rev().map(|(_, entry)| entry.job());
+        let found = jobs.take(page.limit as usize + 1).collect();
+        Ok(Page::from_one_more(found, page.limit, |job| job.id.clone()))
+    }
+
+    async fn list_refused(
+        &self,
+        id: &BulkJobId,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<RefusedLicense, LicenseId>> {
+        let data = self.data();
+        let Some(entry) = data.jobs.get(id) else { return Ok(Page::default()) };
+        let found = entry.refused(page.after.as_ref()).take(page.limit as usize + 1).collect();
+        Ok(Page::from_one_more(found, page.limit, |refused| refused.id.clone()))
     }
 }

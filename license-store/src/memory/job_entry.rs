@@ -1,8 +1,9 @@
 //! A bulk job of a memory store.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use license_core::bulk::{BulkJob, BulkJobStatus, BulkProgress, LicenseOutcome, NewBulkJob};
+use license_core::bulk::{BulkJob, BulkJobStatus, BulkProgress, LicenseOutcome, NewBulkJob, RefusedLicense};
 use license_core::command::Idempotency;
 use license_core::license::LicenseId;
 
@@ -36,6 +37,15 @@ impl JobEntry {
 
     pub(super) fn open(&self) -> impl Iterator<Item = &LicenseId> {
         self.licenses.iter().filter(|(_, outcome)| outcome.is_none()).map(|(id, _)| id)
+    }
+
+    /// Returns the licenses after `after` that did not get the action.
+    pub(super) fn refused(&self, after: Option<&LicenseId>) -> impl Iterator<Item = RefusedLicense> {
+        let above = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.licenses.range((above, Bound::Unbounded)).filter_map(|(id, outcome)| {
+            let outcome = (*outcome)?;
+            (outcome != LicenseOutcome::Done).then(|| RefusedLicense { id: id.clone(), outcome })
+        })
     }
 
     pub(super) fn is_running(&self) -> bool {

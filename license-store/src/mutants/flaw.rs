@@ -187,4 +187,6 @@ flaws! {
     KeepsSessionsOfRevokedTokens => "tokens::sessions::sessions_end_with_their_token",
     /// Opens a session without using up the link.
     KeepsUsedLinks => "tokens::sessions::link_opens_one_session",
+    /// Lists the licenses of a job that wait for the action as refused.
+    ListsOpenLicensesAsRefused => "bulk_jobs::lists::refused_licenses_are_listed_with_their_outcome",
 }

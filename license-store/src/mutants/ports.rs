@@ -410,6 +410,27 @@ impl Layer for Mutant {
         Ok(())
     }
 
+    async fn list_refused(
+        &self,
+        id: &BulkJobId,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<RefusedLicense, LicenseId>> {
+        if self.flaw != Flaw::ListsOpenLicensesAsRefused {
+            return self.inner.list_refused(id, page).await;
+        }
+        let settled = self.inner.data().jobs.get(id).map(|entry| entry.licenses.clone());
+        if let Some(entry) = self.inner.data().jobs.get_mut(id) {
+            entry.licenses.values_mut().for_each(|outcome| {
+                outcome.get_or_insert(LicenseOutcome::Failed);
+            });
+        }
+        let found = self.inner.list_refused(id, page).await;
+        if let (Some(entry), Some(settled)) = (self.inner.data().jobs.get_mut(id), settled) {
+            entry.licenses = settled;
+        }
+        found
+    }
+
     async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Result<Vec<LeaseId>> {
         let mut ids = self.inner.revoked_leases(product, now).await?;
         if self.flaw == Flaw::ListsEndedLeasesOnly {

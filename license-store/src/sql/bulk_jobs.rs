@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use license_core::access::Actor;
 use license_core::bulk::{
     BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob,
+    RefusedLicense,
 };
 use license_core::command::Idempotency;
 use license_core::license::LicenseId;
 use license_core::limits;
-use license_core::store::{BulkJobStore, JobLicenses, SearchFilter};
+use license_core::store::{BulkJobStore, JobLicenses, Page, PageRequest, SearchFilter};
 
 use super::prelude::*;
 use super::rows::job_values;
@@ -181,12 +182,19 @@ impl<D: Dialect> SqlDatabase<D> {
             if now >= action.completes_from(created_at) && !self.has_open(&mut tx, id).await? {
                 self.finish_job(&mut tx, id, BulkJobStatus::Completed, now).await?;
             }
+        } else if status != BulkJobStatus::Running {
+            self.store_outcomes(&mut tx, id).await?;
         }
         self.commit(tx).await
     }
 
     async fn has_open(&self, tx: &mut Tx<D>, id: &BulkJobId) -> Result<bool> {
         Ok(!self.fetch(tx, &self.sql.bulk_jobs.any_open, values![id.as_str()]).await?.is_empty())
+    }
+
+    /// Stores the numbers of a finished job, so that a list of jobs does not count their licenses.
+    async fn store_outcomes(&self, tx: &mut Tx<D>, id: &BulkJobId) -> Result<()> {
+        self.fetch(tx, &self.sql.bulk_jobs.store_outcomes, values![id.as_str()]).await.map(drop)
     }
 
     async fn finish_job(
@@ -197,7 +205,8 @@ impl<D: Dialect> SqlDatabase<D> {
         now: DateTime<Utc>,
     ) -> Result<()> {
         let values = values![id.as_str(), status.as_str(), now.timestamp_micros()];
-        self.fetch(tx, &self.sql.bulk_jobs.finish, values).await.map(drop)
+        self.fetch(tx, &self.sql.bulk_jobs.finish, values).await?;
+        self.store_outcomes(tx, id).await
     }
 
     async fn try_prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
@@ -258,5 +267,25 @@ impl<D: Dialect> BulkJobStore for SqlStore<D> {
 
     async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
         retry(|| self.database.try_prune_jobs(before, limit)).await
+    }
+
+    async fn list_jobs(&self, page: &PageRequest<BulkJobId>) -> Result<Page<BulkJob, BulkJobId>> {
+        let after = page.after.as_ref().map_or("", BulkJobId::as_str);
+        let values = values![i64::from(page.limit), after];
+        let rows = self.database.list(&self.database.sql.bulk_jobs.list, values).await?;
+        let jobs = rows.all("bulk_jobs", "", Reader::job)?;
+        Ok(Page::from_one_more(jobs, page.limit, |job| job.id.clone()))
+    }
+
+    async fn list_refused(
+        &self,
+        id: &BulkJobId,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<RefusedLicense, LicenseId>> {
+        let after = page.after.as_ref().map_or("", LicenseId::as_str);
+        let values = values![i64::from(page.limit), id.as_str(), after];
+        let rows = self.database.list(&self.database.sql.bulk_jobs.list_refused, values).await?;
+        let refused = rows.all("bulk_job_licenses", id.as_str(), Reader::refused_license)?;
+        Ok(Page::from_one_more(refused, page.limit, |refused| refused.id.clone()))
     }
 }

@@ -8,14 +8,14 @@ use license_core::bulk::{
 use crate::conformance::audit::entries::{actor, all_entries};
 use crate::conformance::prelude::*;
 
-const DONE: LicenseOutcome = LicenseOutcome::Done;
-const DENIED: LicenseOutcome = LicenseOutcome::Denied(DenialCode::LicenseRevoked);
+pub(super) const DONE: LicenseOutcome = LicenseOutcome::Done;
+pub(super) const DENIED: LicenseOutcome = LicenseOutcome::Denied(DenialCode::LicenseRevoked);
 
 pub(super) fn job_id(number: u32) -> BulkJobId {
     BulkJobId::parse(&format!("job_{number:03}")).expect("an id")
 }
 
-fn license(number: u32) -> LicenseId {
+pub(super) fn license(number: u32) -> LicenseId {
     LicenseId::parse(&format!("lic_{number:03}")).expect("an id")
 }
 
@@ -36,7 +36,7 @@ fn ids(count: u32) -> JobLicenses {
     JobLicenses::Ids((1..=count).map(license).collect())
 }
 
-async fn create(store: &Handle, number: u32, licenses: u32) -> NewBulkJob {
+pub(super) async fn create(store: &Handle, number: u32, licenses: u32) -> NewBulkJob {
     let new = new_job(number);
     assert_eq!(ok!(store.bulk_jobs().create_job(&new, &ids(licenses))), CreatedJob::New);
     new
@@ -46,12 +46,12 @@ pub(super) async fn get(store: &Handle, number: u32) -> BulkJob {
     ok!(store.bulk_jobs().get_job(&job_id(number))).expect("the job exists")
 }
 
-async fn settle(store: &Handle, job: u32, outcomes: &[(u32, LicenseOutcome)], seconds: i64) {
+pub(super) async fn settle(store: &Handle, job: u32, outcomes: &[(u32, LicenseOutcome)], seconds: i64) {
     let outcomes: Vec<_> = outcomes.iter().map(|(number, outcome)| (license(*number), *outcome)).collect();
     ok!(store.bulk_jobs().settle_job_step(&job_id(job), &outcomes, at(seconds)));
 }
 
-fn progress<const N: usize>(open: u64, outcomes: [(LicenseOutcome, u64); N]) -> BulkProgress {
+pub(super) fn progress<const N: usize>(open: u64, outcomes: [(LicenseOutcome, u64); N]) -> BulkProgress {
     BulkProgress { open, outcomes: outcomes.into() }
 }
 

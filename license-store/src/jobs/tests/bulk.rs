@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::faults::{Fault, FaultStore};
 use crate::memory::MemoryStore;
 
-fn key() -> IdempotencyKey {
+pub(super) fn key() -> IdempotencyKey {
     IdempotencyKey::parse("renew-all").expect("a key")
 }
 
@@ -29,11 +29,11 @@ fn actor() -> Actor {
     Actor::new(Principal::Named("support".to_owned()))
 }
 
-fn on_ids(action: BulkAction, ids: &[LicenseId]) -> BulkRequest {
+pub(super) fn on_ids(action: BulkAction, ids: &[LicenseId]) -> BulkRequest {
     BulkRequest { action, licenses: JobLicenses::Ids(ids.to_vec()), reason: None }
 }
 
-fn of_plan(plan: &str) -> SearchFilter {
+pub(super) fn of_plan(plan: &str) -> SearchFilter {
     SearchFilter { plan: Some(plan.to_owned()), ..SearchFilter::default() }
 }
 
@@ -47,7 +47,7 @@ async fn issue(engine: &Engine, count: usize) -> Vec<LicenseId> {
 }
 
 /// Waits until the job is finished.
-async fn finished(engine: &Engine, job: &BulkJob) -> BulkJob {
+pub(super) async fn finished(engine: &Engine, job: &BulkJob) -> BulkJob {
     loop {
         let job = engine.bulk.get(&job.id).await.expect("the job");
         if job.status != BulkJobStatus::Running {
@@ -163,8 +163,9 @@ async fn job_by_search_gives_its_reason() {
     let [engine, other] = nodes(&clock(), PlanCatalog::standard()).await;
     let ids = issue(&engine, 12).await;
     let licenses = JobLicenses::Search { filter: of_plan("starter"), expect: 12 };
-    let preview = engine.bulk.preview(licenses.clone(), Some(12)).await.expect("a preview");
-    assert_eq!((preview.matched, preview.sample.len()), (12, 10));
+    let suspend = BulkAction::Suspend;
+    let found = engine.bulk.dry_run(&suspend, licenses.clone(), Some(12), None).await.expect("a dry run");
+    assert_eq!((found.matched, found.sample.len()), (12, 10));
     let reason = Reason::parse("chargeback").ok();
     let request = BulkRequest { action: BulkAction::Suspend, licenses, reason: reason.clone() };
     let job = engine.bulk.create(request.clone(), Some(&actor()), Some(&key())).await.expect("a job").job;
@@ -276,7 +277,7 @@ async fn invalid_job_is_rejected() {
     let all = BulkRequest { action: BulkAction::Suspend, licenses: licenses.clone(), reason: None };
     let error = engine.bulk.create(all, None, None).await.expect_err("rejected");
     assert!(matches!(error, ServiceError::JobWithoutFilter), "{error}");
-    let error = engine.bulk.preview(licenses, None).await.expect_err("rejected");
+    let error = engine.bulk.dry_run(&BulkAction::Suspend, licenses, None, None).await.expect_err("rejected");
     assert!(matches!(error, ServiceError::JobWithoutFilter), "{error}");
     engine.shutdown().await;
     other.shutdown().await;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use license_core::access::{Actor, Principal, TokenId};
 use license_core::bulk::{
     BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, LicenseOutcome, NewBulkJob,
+    RefusedLicense,
 };
 use license_core::license::{LicenseId, Reason};
 
@@ -56,6 +57,12 @@ impl<R: SqlRow> Reader<'_, R> {
         let licenses = ids.collect::<Result<_, _>>().map_err(|error| self.corrupt("licenses", error))?;
         let (action, by, reason) = (self.job_action()?, self.job_actor()?, self.job_reason()?);
         Ok(BulkJobStep { id: self.job_id()?, action, by, licenses, reason })
+    }
+
+    pub(crate) fn refused_license(&self) -> Result<RefusedLicense> {
+        let id = self.parsed("license_id", LicenseId::parse)?;
+        let outcome = self.known("outcome", LicenseOutcome::from_stored)?;
+        Ok(RefusedLicense { id, outcome })
     }
 
     pub(crate) fn job_id(&self) -> Result<BulkJobId> {

@@ -1,5 +1,7 @@
 //! SQL on bulk jobs.
 
+use crate::sql::dialect::Dialect;
+
 const JOB: &str = "id, action, plan, status, created_at, finished_at, actor_kind, actor_token, actor_name, request_id, address, \
     plan_version, reason";
 
@@ -20,15 +22,11 @@ statements! {
              WHERE plan = $2 AND plan_version < $3 AND state <> 'revoked' ON CONFLICT DO NOTHING",
         count_licenses: "SELECT COUNT(*) AS n FROM bulk_job_licenses WHERE job_id = $1",
         /// A job with the number of its licenses by outcome.
-        get: format!(
-            "SELECT {JOB}, {} AS outcomes FROM bulk_jobs WHERE id = $1",
-            D::json_rows(
-                "outcome, licenses",
-                "SELECT outcome, COUNT(*) AS licenses FROM bulk_job_licenses WHERE job_id = bulk_jobs.id GROUP BY outcome"
-            )
-        ),
+        get: format!("SELECT {JOB}, COALESCE(outcomes, {}) AS outcomes FROM bulk_jobs WHERE id = $1", counts::<D>()),
         lock: format!("SELECT status, action, plan, plan_version, created_at FROM bulk_jobs WHERE id = $1{}", D::FOR_UPDATE),
         finish: "UPDATE bulk_jobs SET status = $2, finished_at = $3 WHERE id = $1",
+        /// Stores the number of licenses by outcome of a finished job.
+        store_outcomes: format!("UPDATE bulk_jobs SET outcomes = {} WHERE id = $1", counts::<D>()),
         /// The running job after `$1`, with its next licenses, at most `$2`.
         next_step: format!(
             "SELECT {JOB}, {} AS licenses FROM bulk_jobs WHERE status = 'running' \
@@ -64,5 +62,23 @@ statements! {
         erase_audit_reason:
             "UPDATE audit SET reason = NULL WHERE at = $2 AND action = 'job.create' AND reason IS NOT NULL \
              AND changes LIKE '%\"' || $1 || '\"%'",
+        /// The jobs with ids below `$2`, at most `$1` and one more.
+        list: format!(
+            "SELECT {JOB}, COALESCE(outcomes, {}) AS outcomes FROM bulk_jobs WHERE $2 = '' OR id < $2 \
+             ORDER BY id DESC LIMIT $1 + 1",
+            counts::<D>()
+        ),
+        /// The licenses above `$3` that did not get the action, at most `$1` and one more.
+        list_refused:
+            "SELECT license_id, outcome FROM bulk_job_licenses \
+             WHERE job_id = $2 AND license_id > $3 AND outcome <> 'done' ORDER BY license_id LIMIT $1 + 1",
     }
+}
+
+/// Counts the licenses of a job by outcome.
+fn counts<D: Dialect>() -> String {
+    D::json_rows(
+        "outcome, licenses",
+        "SELECT outcome, COUNT(*) AS licenses FROM bulk_job_licenses WHERE job_id = bulk_jobs.id GROUP BY outcome",
+    )
 }

@@ -37,7 +37,8 @@ export const fill = async (server, receiver) => {
     const endpoint = await server.call('POST', 'webhook-endpoints', webhook);
     const id = await licenseWithEverything(server);
     const event = await deliveries(server, receiver, endpoint.id, id);
-    return { id, plan: 'desktop', endpoint: endpoint.id, event };
+    const [key] = (await server.call('GET', 'signing-keys')).data;
+    return { id, product: 'measure', key: key.key_id ?? key.id ?? key.kid, plan: 'desktop', endpoint: endpoint.id, event };
 };
 
 // Imports licenses with slots and usage.
@@ -120,4 +121,12 @@ const deliveries = async (server, receiver, endpoint, id) => {
     receiver.status = 200;
     await server.call('POST', `licenses/${id}/reinstate`);
     return data.find((one) => one.status !== 'succeeded').id;
+};
+
+// Runs a bulk job over ten licenses, of which some are refused. Returns its id.
+export const job = async (server) => {
+    const ids = Array.from({ length: 10 }, (_, index) => `lic_b00${1000 + index}`);
+    const started = await server.call('POST', 'licenses/bulk', { action: 'suspend', ids, reason: 'الفاتورة غير مدفوعة' });
+    const { id } = await server.until(`jobs/${started.id}`, ({ status }) => status === 'completed');
+    return id;
 };

@@ -59,6 +59,24 @@ export const workDay = async (page, hands, server, receiver, endpoint, name) => 
     await see('A job moves its licenses to the new version.');
     await server.until(`licenses/${id}`, (license) => license.max_devices === 4);
 
+    // Suspend two licenses at once, with a reason.
+    const pair = await server.call('POST', 'licenses/batch', { plan, count: 2, customer_email: email });
+    await hands.press('link', 'Show its licenses');
+    await heading('Licenses');
+    for (const license of pair.data) await hands.check('checkbox', `Select ${license.id} of ${email}`);
+    await hands.choose('Action', 'Suspend');
+    await hands.press('button', 'Continue');
+    await see('What the job would do');
+    await hands.fill('Reason, for your team', `the invoice of ${name} is open`);
+    await hands.press('button', 'Suspend');
+    await see('Progress');
+    for (const license of pair.data) {
+        await server.until(`licenses/${license.id}`, ({ status }) => status === 'suspended');
+    }
+    await page.reload();
+    await see('completed');
+    await see(`the invoice of ${name} is open`);
+
     // Replay a webhook: the receiver gets the same event again.
     await hands.press('link', 'Webhooks');
     await heading('Webhooks');

@@ -57,6 +57,15 @@ export class Keyboard {
         if (!(await target.isChecked())) throw new Error(`${name} is not checked`);
     }
 
+    // Chooses an option of a list by its first letters.
+    async choose(label, option) {
+        const list = this.page.getByLabel(label, { exact: true });
+        await this.#reach(list);
+        await this.page.keyboard.type(option);
+        const chosen = await list.evaluate((element) => element.selectedOptions[0].label);
+        if (chosen !== option) throw new Error(`${label} is ${chosen}`);
+    }
+
     // Searches with the field at the top, which / focuses. Without scripts, Tab reaches it.
     async search(text) {
         const field = this.page.getByRole('searchbox');

@@ -1,7 +1,7 @@
 // The browser's tests. Arguments: `day` or `looks` runs only that part, and a second argument only pages whose name has it.
 import { join } from 'node:path';
 import { launch, open } from './browser.mjs';
-import { fill } from './data.mjs';
+import { fill, job } from './data.mjs';
 import { workDay } from './day.mjs';
 import { Keyboard } from './keyboard.mjs';
 import { checkLooks } from './looks.mjs';
@@ -25,6 +25,7 @@ const server = await Server.start(join(process.cwd(), 'full'));
 try {
     const ids = await fill(server, receiver);
     ids.token = (await server.call('POST', 'tokens', { name: 'Björn', scopes: ['licenses:read'] })).id;
+    ids.job = await job(server);
     if (part !== 'looks') {
         for (const { name, Hands, options } of DAYS) {
             const page = await open(browser, problems, options);

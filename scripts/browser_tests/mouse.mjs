@@ -19,6 +19,11 @@ export class Mouse {
         await this.page.getByRole(role, { name }).check();
     }
 
+    // Chooses an option of a list.
+    async choose(label, option) {
+        await this.page.getByLabel(label, { exact: true }).selectOption(option);
+    }
+
     // Searches with the field at the top.
     async search(text) {
         const field = this.page.getByRole('searchbox');

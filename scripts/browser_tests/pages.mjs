@@ -31,6 +31,22 @@ const PAGES = [
     { route: '/usage', text: 'Licenses in use' },
     { route: '/usage', query: '?days=30&by=country', name: 'usage-by-country', text: 'By country' },
     { route: '/events/{event}', text: 'Deliveries of an event' },
+    { route: '/jobs', text: 'Newest first. A job is kept' },
+    { route: '/jobs/{job}', text: 'Progress' },
+    { route: '/licenses/unusual', text: 'nusual' },
+    { route: '/system', text: 'Jobs of this node' },
+    { route: '/signing-keys', text: 'Keys, newest first' },
+    { route: '/signing-keys/rotate', text: 'To confirm, type' },
+    { route: '/signing-keys/{key}/revoke', text: 'To confirm, type' },
+    { route: '/webhooks/{endpoint}/edit', text: 'Description, for your team' },
+    { route: '/leases/release', text: 'elease' },
+    { route: '/shortcuts', text: 'Keyboard shortcuts' },
+    { route: '/time-zone', text: 'Time zone' },
+    { route: '/new-plan', text: 'Create a plan' },
+    { route: '/new-product', text: 'product' },
+    { route: '/products/{product}/edit', text: 'measure' },
+    { route: '/products/{product}/delete', text: 'To confirm, type' },
+    { route: '/licenses/bulk', query: '?action=suspend&which=all&status=expired', text: 'What the job would do' },
 ];
 
 // Pages that answer a form, with how to get there.
@@ -90,7 +106,7 @@ export const pages = (ids) => {
             return value;
         });
     const nameOf = (page) => page.name ?? (fill(page.route, { id: 'license', ...page.with, endpoint: 'webhook', plan: 'plan',
-        token: 'token', event: 'event' }).slice(1).replaceAll('/', '-') || 'overview');
+        token: 'token', job: 'job', key: 'key', product: 'product', event: 'event' }).slice(1).replaceAll('/', '-') || 'overview');
     return [
         ...PAGES.map((page) => ({ ...page, name: nameOf(page), path: fill(page.route, page.with) + (page.query ?? '') })),
         ...ANSWERS.map((page) => ({ ...page, path: fill(page.from ?? '/', {}) })),
@@ -104,5 +120,6 @@ export const EMPTY = [
     { name: 'empty-customers', path: '/customers', text: 'No license has a customer yet.' },
     { name: 'empty-webhooks', path: '/webhooks', text: 'There is no webhook.' },
     { name: 'empty-usage', path: '/usage', text: 'Licenses in use' },
+    { name: 'empty-jobs', path: '/jobs', text: 'There is no job.' },
     { name: 'empty-audit', path: '/audit', text: 'session.open' },
 ];

@@ -103,7 +103,7 @@ async fn no_answer_leads_to_another_host() {
 }
 
 /// Routes that answer with a file.
-const FILES: [&str; 2] = ["/plans.toml", "/usage.csv"];
+const FILES: [&str; 4] = ["/plans.toml", "/usage.csv", "/licenses.csv", "/licenses/{id}/customer/export"];
 
 /// scripts/browser checks the pages of that file with axe-core.
 #[test]

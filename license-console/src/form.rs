@@ -50,8 +50,8 @@ impl Form {
         self.0.get(name)?.last().map(|text| text.trim())
     }
 
-    /// Returns the trimmed text of a field; `None` if it is missing or empty. Of several with one name, the last
-    /// one counts.
+    /// Returns the trimmed text of a field; `None` if it is missing or empty. Of several with one name, the
+    /// last one counts.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.last().map(|text| text.trim()).filter(|text| !text.is_empty())
     }

@@ -106,9 +106,9 @@ impl ConsoleOptions {
         Self { store_addresses, ..self }
     }
 
-    /// Refuses URLs of webhooks to which the sender would not deliver. Give it the rule of the sender, such as
-    /// `Destinations` of license-http. Without it, each URL with `http://` or `https://` is accepted, and a
-    /// delivery to one that is not allowed fails.
+    /// Refuses URLs of webhooks to which the sender would not deliver. Give it the rule of the sender, such
+    /// as `Destinations` of license-http. Without it, each URL with `http://` or `https://` is accepted, and
+    /// a delivery to one that is not allowed fails.
     pub fn destinations(self, rule: impl DestinationRule) -> Self {
         Self { destinations: Some(Arc::new(rule)), ..self }
     }
@@ -121,9 +121,9 @@ impl ConsoleOptions {
         Self { customer_export: Some(Arc::new(move |email| Box::pin(export(email)))), ..self }
     }
 
-    /// Sets how many requests of people who are signed in run at once; the default is 16. More are answered with
-    /// a page that says that the server is busy. The API has limits of its own, so neither takes the places of
-    /// the other.
+    /// Sets how many requests of people who are signed in run at once; the default is 16. More are answered
+    /// with a page that says that the server is busy. The API has limits of its own, so neither takes the
+    /// places of the other.
     pub fn pages_at_once(self, pages_at_once: NonZero<usize>) -> Self {
         Self { pages_at_once, ..self }
     }

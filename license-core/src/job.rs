@@ -20,7 +20,7 @@ pub trait BackgroundJob: fmt::Debug + Send + 'static {
     /// Name for logs.
     fn name(&self) -> &'static str;
 
-    /// Runs until `shutdown` resolves, and returns after finishing what it has begun. `report` takes the result
-    /// of each run, for people who look after the server.
+    /// Runs until `shutdown` resolves, and returns after finishing what it has begun. `report` takes the
+    /// result of each run, for people who look after the server.
     async fn run(self: Box<Self>, shutdown: Shutdown, report: JobReport);
 }

@@ -131,8 +131,8 @@ fn report_missing(variable: &str, what: &str) {
     }
 }
 
-/// Returns a command that runs a program of PostgreSQL, such as `pg_dump`. Returns `None`, and prints a warning, if
-/// PostgreSQL is not installed.
+/// Returns a command that runs a program of PostgreSQL, such as `pg_dump`. Returns `None`, and prints a
+/// warning, if PostgreSQL is not installed.
 ///
 /// # Panics
 /// Panics if PostgreSQL is required and missing.

@@ -143,8 +143,8 @@ fn faults(path: &Path, verification: &Verification) -> String {
     )
 }
 
-/// Checks that the secret that the restored database will have opens the backup, and returns it. `restored` is that
-/// of the backup.
+/// Checks that the secret that the restored database will have opens the backup, and returns it. `restored`
+/// is that of the backup.
 async fn check_secret(
     database: &Database,
     flags: &DatabaseFlags,

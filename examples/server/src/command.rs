@@ -49,7 +49,8 @@ pub(crate) enum ServerCommand {
     Restore(RestoreArgs),
     /// Issues leases for machines without a network, and takes them back; servers may be running
     Lease(LeaseArgs),
-    /// Prints each setting with its value and its source: flag, environment, file or default. Secrets are hidden
+    /// Prints each setting with its value and its source: flag, environment, file or default. Secrets are
+    /// hidden
     Config,
     /// Checks and rotates the secret of the database; servers may be running
     #[command(subcommand)]
@@ -60,11 +61,11 @@ pub(crate) enum ServerCommand {
     /// Migrates the database to the schema of this version, and ends; servers of the version before may be
     /// running
     Migrate(MigrateArgs),
-    /// Checks that a database or a backup is whole, and changes nothing: exit code 0 if it is, 1 if it has faults;
-    /// servers may be running
+    /// Checks that a database or a backup is whole, and changes nothing: exit code 0 if it is, 1 if it has
+    /// faults; servers may be running
     Verify(VerifyArgs),
-    /// Looks for what keeps the server from working, or soon will, and changes nothing: exit code 0, or 1 if there is an
-    /// error; servers may be running. Give the flags as the server has them, before the command
+    /// Looks for what keeps the server from working, or soon will, and changes nothing: exit code 0, or 1 if
+    /// there is an error; servers may be running. Give the flags as the server has them, before the command
     Doctor(DoctorArgs),
     /// Prints the completions of a shell
     Completions(CompletionsArgs),

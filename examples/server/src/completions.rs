@@ -24,7 +24,8 @@ fn script(shell: Shell) -> Result<String, String> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Flags::command(), PROGRAM, &mut script);
     let script = String::from_utf8(script).map_err(|error| error.to_string())?;
-    // clap_complete 4.6 writes a hyphen of the program's name in two ways, so that bash would complete no subcommand.
+    // clap_complete 4.6 writes a hyphen of the program's name in two ways, so that bash would complete no
+    // subcommand.
     Ok(script.replace("license__subcmd__server", "license__server"))
 }
 

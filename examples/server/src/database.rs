@@ -116,7 +116,8 @@ impl Database {
         }
     }
 
-    /// Names the files of the database and its secret that other users of the machine can read, and what to do.
+    /// Names the files of the database and its secret that other users of the machine can read, and what to
+    /// do.
     pub(crate) fn readable_files(&self) -> Vec<String> {
         let mut found = Vec::new();
         let Self::Sqlite(path) = self else { return found };

@@ -11,8 +11,8 @@ use crate::flags::Flags;
 use crate::given_secret::GivenSecret;
 use crate::settings::Settings;
 
-/// Parses the flags, with the values of the environment and of the configuration file. A variable that is empty
-/// or blank counts as not set.
+/// Parses the flags, with the values of the environment and of the configuration file. A variable that is
+/// empty or blank counts as not set.
 pub(crate) fn parse_flags() -> Result<Flags, String> {
     let defined = Flags::command();
     let command = without_blank_variables(defined.clone());

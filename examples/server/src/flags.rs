@@ -44,7 +44,8 @@ pub(crate) struct Flags {
     #[command(subcommand)]
     pub(crate) command: Option<ServerCommand>,
 
-    /// TOML file with settings. A key is the name of a flag, such as cache-ttl = "5m"; flags and variables win
+    /// TOML file with settings. A key is the name of a flag, such as cache-ttl = "5m"; flags and variables
+    /// win
     #[arg(long, global = true, env = "LICENSE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -174,8 +175,8 @@ pub(crate) struct DatabaseFlags {
     #[arg(long, env = "LICENSE_READ_REPLICA_FILE", value_name = "FILE")]
     read_replica_file: Option<PathBuf>,
 
-    /// File with the secret that seals the license keys: 64 hex digits. Without it, the file next to the SQLite
-    /// database
+    /// File with the secret that seals the license keys: 64 hex digits. Without it, the file next to the
+    /// SQLite database
     #[arg(long, global = true, env = "LICENSE_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
 

@@ -15,8 +15,8 @@ pub(crate) struct ReloadableFiles {
 }
 
 impl ReloadableFiles {
-    /// Reloads the files until the tasks are aborted. After each reload on SIGHUP, systemd shows `status`, and
-    /// which files could not be used.
+    /// Reloads the files until the tasks are aborted. After each reload on SIGHUP, systemd shows `status`,
+    /// and which files could not be used.
     pub(crate) fn watch(self, mut hangups: Hangups, status: String) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         if let Some(tls) = self.tls.clone() {

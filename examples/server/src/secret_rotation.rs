@@ -20,15 +20,15 @@ use crate::services::print;
 pub(crate) enum SecretCommand {
     /// Tells whether the secret opens the database: exit code 0 if it does, 1 if it does not
     Check,
-    /// Seals the data keys with a new secret in one commit. License keys stay valid, and running servers go on; each
-    /// needs the new secret at its next start. A rotation that was interrupted can be repeated
+    /// Seals the data keys with a new secret in one commit. License keys stay valid, and running servers go
+    /// on; each needs the new secret at its next start. A rotation that was interrupted can be repeated
     Rotate(RotateArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
-    /// File with the new secret, 64 hex digits; created with a random one if it does not exist. Required unless the
-    /// secret is in the file next to the SQLite database, which then gets the new one
+    /// File with the new secret, 64 hex digits; created with a random one if it does not exist. Required
+    /// unless the secret is in the file next to the SQLite database, which then gets the new one
     #[arg(long, value_name = "FILE")]
     new_secret_file: Option<PathBuf>,
 }
@@ -78,8 +78,8 @@ async fn check(database: &Database, current: &Current) -> Result<ExitCode, Strin
     }
 }
 
-/// Rotates the secret. The new one is on the disk before the commit, and the current one is in its place until
-/// after it, so that a killed rotation loses neither.
+/// Rotates the secret. The new one is on the disk before the commit, and the current one is in its place
+/// until after it, so that a killed rotation loses neither.
 async fn rotate(args: &RotateArgs, database: &Database, current: &Current) -> Result<(), String> {
     // Servers that start meanwhile wait, and find the new secret in its place.
     let _starting = database.lock_folder();

@@ -61,7 +61,8 @@ pub(crate) fn print(text: &str) {
     print!("{text}");
 }
 
-/// Writes the output of a command to standard output. A reader that closes it early, such as `head`, is no error.
+/// Writes the output of a command to standard output. A reader that closes it early, such as `head`, is no
+/// error.
 pub(crate) fn write(output: &[u8]) -> Result<(), String> {
     match std::io::stdout().write_all(output) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

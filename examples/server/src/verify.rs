@@ -24,7 +24,8 @@ pub(crate) struct VerifyArgs {
     json: bool,
 }
 
-/// Verifies, and prints one line for each check. The exit code is 0 if there is no fault, and 1 if there is one.
+/// Verifies, and prints one line for each check. The exit code is 0 if there is no fault, and 1 if there is
+/// one.
 pub(crate) async fn run(args: &VerifyArgs, flags: &DatabaseFlags) -> Result<ExitCode, String> {
     let configured = Database::parse(flags)?;
     let own = configured.secret_file();

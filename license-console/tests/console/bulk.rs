@@ -94,7 +94,8 @@ async fn selected_licenses_are_suspended_with_a_reason() {
     assert_eq!(entry.entry.reason.as_ref().map(ToString::to_string).as_deref(), Some("chargeback"));
 }
 
-/// A license that came to match after the preview is not touched: nothing starts, or the job does not have it.
+/// A license that came to match after the preview is not touched: nothing starts, or the job does not have
+/// it.
 #[tokio::test]
 async fn job_has_the_licenses_of_its_preview() {
     let app = TestApp::new().await;

@@ -72,8 +72,8 @@ impl BulkService {
     /// [`limits::BULK_JOB_LICENSES`], [`ServiceError::JobWithoutFilter`] if the search has no filter,
     /// [`ServiceError::JobTooLarge`] if it finds more than [`limits::BULK_JOB_LICENSES`] licenses,
     /// [`ServiceError::JobCountDiffers`] if the search finds another number of licenses than expected,
-    /// [`ServiceError::IdempotencyKeyRequired`] if a renewal has no key, and [`ServiceError::Denied`] if the plan
-    /// is unknown or the key was used for another request.
+    /// [`ServiceError::IdempotencyKeyRequired`] if a renewal has no key, and [`ServiceError::Denied`] if the
+    /// plan is unknown or the key was used for another request.
     pub async fn create(
         &self,
         BulkRequest { action, mut licenses, reason }: BulkRequest,
@@ -145,9 +145,9 @@ impl BulkService {
         canceled.ok_or(ServiceError::NotFound(Resource::Job))
     }
 
-    /// Runs the action on the next licenses of a job, at most `limit`. Returns the job and the number of these
-    /// licenses, or `None` if no job runs. Jobs take turns if `after` is the job of the last call. Several nodes
-    /// may call it at once: each license gets the action once.
+    /// Runs the action on the next licenses of a job, at most `limit`. Returns the job and the number of
+    /// these licenses, or `None` if no job runs. Jobs take turns if `after` is the job of the last call.
+    /// Several nodes may call it at once: each license gets the action once.
     ///
     /// # Errors
     /// Returns [`ServiceError::Store`] if the store fails. A later call continues with the same license.
@@ -202,7 +202,8 @@ impl BulkService {
         }
     }
 
-    /// Returns the idempotency key of one license in one job, so that an interrupted step has no effect twice.
+    /// Returns the idempotency key of one license in one job, so that an interrupted step has no effect
+    /// twice.
     fn once_per_license(&self, job: &BulkJobId, license: &LicenseId) -> Idempotency {
         let key = self.context.vault.request_digest(&["job", job.as_str(), license.as_str()]);
         Idempotency::new(key, key)

@@ -37,9 +37,9 @@ pub struct BulkDryRun {
 }
 
 impl BulkService {
-    /// Decides the action on the licenses that a job would have. Writes nothing. Ids that no license has do not
-    /// count. The number in `licenses` is ignored. With an `expect`, a search must find exactly that number.
-    /// Whether a trial was used before is decided only when the job runs.
+    /// Decides the action on the licenses that a job would have. Writes nothing. Ids that no license has do
+    /// not count. The number in `licenses` is ignored. With an `expect`, a search must find exactly that
+    /// number. Whether a trial was used before is decided only when the job runs.
     ///
     /// # Errors
     /// Returns the errors of [`create`](Self::create), except that of a renewal without a key.

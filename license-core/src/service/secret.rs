@@ -44,8 +44,8 @@ impl SecretService {
     /// interrupted can be repeated.
     ///
     /// # Errors
-    /// Returns [`SetupError::DataKeys`] if neither secret opens the data keys, and [`SetupError::NoDataKeys`] if
-    /// there are none. Nothing is changed then.
+    /// Returns [`SetupError::DataKeys`] if neither secret opens the data keys, and [`SetupError::NoDataKeys`]
+    /// if there are none. Nothing is changed then.
     pub async fn rotate(&self, current: &Secret, new: &Secret, by: &Actor) -> Result<Rotated, SetupError> {
         loop {
             let from = self.sealed().await?;

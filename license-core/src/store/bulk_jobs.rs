@@ -31,19 +31,19 @@ pub enum JobLicenses {
 #[async_trait]
 pub trait BulkJobStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a job, its licenses and its [audit entry](NewBulkJob::audit), unless a job has the same
-    /// idempotency key. If a search finds another number of licenses than it expects, in the commit that would
-    /// create the job, nothing is written.
+    /// idempotency key. If a search finds another number of licenses than it expects, in the commit that
+    /// would create the job, nothing is written.
     ///
     /// # Errors
-    /// Returns [`StoreError::AlreadyExists`] if the id is taken, and [`StoreError::QueryTooBroad`] if the search
-    /// takes too long; nothing is written.
+    /// Returns [`StoreError::AlreadyExists`] if the id is taken, and [`StoreError::QueryTooBroad`] if the
+    /// search takes too long; nothing is written.
     async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> Result<CreatedJob, StoreError>;
 
     /// Returns the job with this id.
     async fn get_job(&self, id: &BulkJobId) -> Result<Option<BulkJob>, StoreError>;
 
-    /// Cancels a job, as [`BulkJob::canceled`] decides, and writes the audit entry. Returns the job, or `None`
-    /// if there is none with this id.
+    /// Cancels a job, as [`BulkJob::canceled`] decides, and writes the audit entry. Returns the job, or
+    /// `None` if there is none with this id.
     async fn cancel_job(
         &self,
         id: &BulkJobId,
@@ -74,14 +74,15 @@ pub trait BulkJobStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), StoreError>;
 
     /// Deletes the job that finished first, if that was before `before`, after its licenses: at most `limit`
-    /// licenses per call. Returns the number of deleted licenses and jobs. Call repeatedly until it returns 0.
+    /// licenses per call. Returns the number of deleted licenses and jobs. Call repeatedly until it returns
+    /// 0.
     async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// Lists jobs by descending id, so that generated ids are newest first.
     async fn list_jobs(&self, page: &PageRequest<BulkJobId>) -> Result<Page<BulkJob, BulkJobId>, StoreError>;
 
-    /// Lists the licenses of a job that did not get the action, by ascending id. A job that does not exist has
-    /// none.
+    /// Lists the licenses of a job that did not get the action, by ascending id. A job that does not exist
+    /// has none.
     async fn list_refused(
         &self,
         id: &BulkJobId,

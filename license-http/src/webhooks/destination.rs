@@ -122,8 +122,8 @@ impl Destinations {
     /// Connects to the host of a URL as a delivery would, and closes the connection. Nothing is sent.
     ///
     /// # Errors
-    /// Returns the reason if the URL or its addresses are not allowed, or none of them accepts a connection within
-    /// `timeout`.
+    /// Returns the reason if the URL or its addresses are not allowed, or none of them accepts a connection
+    /// within `timeout`.
     pub async fn connect(&self, url: &str, timeout: Duration) -> io::Result<()> {
         let url = self.url(url).map_err(io::Error::other)?;
         let host = url.host_str().unwrap_or_default();

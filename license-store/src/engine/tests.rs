@@ -91,7 +91,8 @@ async fn old_usage_is_deleted_by_default() {
     engine.shutdown().await;
 }
 
-/// Once a block is acknowledged, this node never answers "valid" for the device, although the license is cached.
+/// Once a block is acknowledged, this node never answers "valid" for the device, although the license is
+/// cached.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn blocked_device_is_never_valid_again() {
     let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret()).start().await.expect("an engine");

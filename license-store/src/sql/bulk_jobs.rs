@@ -60,8 +60,8 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(!rows.is_empty())
     }
 
-    /// Writes the audit entry of a new job, and completes it if it has nothing to do. Returns the number of its
-    /// licenses.
+    /// Writes the audit entry of a new job, and completes it if it has nothing to do. Returns the number of
+    /// its licenses.
     async fn complete_new_job(&self, tx: &mut Tx<D>, new: &NewBulkJob) -> Result<u64> {
         let rows = self.fetch(tx, &self.sql.bulk_jobs.count_licenses, values![new.id.as_str()]).await?;
         let count = rows.count("bulk_job_licenses", "n")?;
@@ -112,8 +112,8 @@ impl<D: Dialect> SqlDatabase<D> {
         ))
     }
 
-    /// Counts the licenses of a search before the writer is taken, so that a broad search ends at the time limit
-    /// of lists. Returns the answer if it is clear.
+    /// Counts the licenses of a search before the writer is taken, so that a broad search ends at the time
+    /// limit of lists. Returns the answer if it is clear.
     async fn refuse_early(
         &self,
         new: &NewBulkJob,

@@ -250,9 +250,9 @@ impl SqlStore<Postgres> {
     /// encryption and verifies the server. The tables are created in the first schema of the user's
     /// `search_path`.
     ///
-    /// The URL may name several servers, as `HOST:PORT,HOST:PORT`. The store uses the one that accepts writes,
-    /// and changes to another one after a failover. It accepts `target_session_attrs=read-write` and `primary`,
-    /// which mean the same.
+    /// The URL may name several servers, as `HOST:PORT,HOST:PORT`. The store uses the one that accepts
+    /// writes, and changes to another one after a failover. It accepts `target_session_attrs=read-write` and
+    /// `primary`, which mean the same.
     ///
     /// # Errors
     /// Returns [`OpenError`] if the database cannot be opened. A database of a later version is not changed.

@@ -4,11 +4,13 @@
 //! snapshot, also while servers use the database, and write nothing. They need no memory in proportion to the
 //! database.
 
+mod checks;
 mod contents;
 mod error;
 mod report;
 mod snapshot;
 
+pub(super) use checks::verify;
 pub use error::VerifyError;
 pub use report::{Check, CheckResult, Fault, Verification};
-pub(super) use snapshot::{Snapshot, verify};
+pub(super) use snapshot::Snapshot;

@@ -1,4 +1,5 @@
-//! Faults that are written into a database by hand. Each is found by its check, and by no other than those named.
+//! Faults that are written into a database by hand. Each is found by its check, and by no other than those
+//! named.
 
 use std::sync::Arc;
 
@@ -118,7 +119,8 @@ mod sqlite {
         assert_eq!(failed(&verification), [], "without a secret, no key is opened");
     }
 
-    /// The files stay as they are: without a log, with one of an open store, and with one of a killed process.
+    /// The files stay as they are: without a log, with one of an open store, and with one of a killed
+    /// process.
     #[tokio::test]
     async fn verification_writes_nothing() {
         let (folder, path) = database().await;

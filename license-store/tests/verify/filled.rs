@@ -22,8 +22,8 @@ pub(crate) fn start() -> DateTime<Utc> {
     "2026-06-01T12:00:00Z".parse().expect("a time")
 }
 
-/// Fills a database: two licenses with activations, validations, events and deliveries. Retention has deleted the first
-/// event of each.
+/// Fills a database: two licenses with activations, validations, events and deliveries. Retention has deleted
+/// the first event of each.
 pub(crate) async fn fill(store: Arc<dyn FullStore>) {
     let clock = Arc::new(ManualClock::at(start()));
     let options = ServiceOptions::new(&secret(), Arc::clone(&clock), ChaCha20Rng::seed_from_u64(1));

@@ -27,7 +27,8 @@ fn now() -> DateTime<Utc> {
     SystemClock.now()
 }
 
-/// Returns the faults of a database, without those that the suite makes on purpose: its plans are in no catalog.
+/// Returns the faults of a database, without those that the suite makes on purpose: its plans are in no
+/// catalog.
 fn faults(verification: &Verification) -> Vec<&Check> {
     verification.failed().filter(|check| check.name != "plans").collect()
 }

@@ -73,7 +73,8 @@ impl Tls {
         }
     }
 
-    /// Reloads the files at once, for new connections. Files that cannot be used are logged and change nothing.
+    /// Reloads the files at once, for new connections. Files that cannot be used are logged and change
+    /// nothing.
     ///
     /// # Errors
     /// Returns [`TlsError`] if the files cannot be used.

@@ -116,7 +116,7 @@ fn console_has_the_rules_and_the_export_of_the_api() {
     let body = json!({"url": "https://10.0.0.1/hook", "events": ["*"]});
     let (status, problem) = server.call("POST", "/api/v1/webhook-endpoints", Some(&token), Some(&body));
     assert_eq!(status, 422, "{problem}");
-    let why = "the host is not on the public internet, and the server does not allow its network";
+    let why = "host is not on the public internet, and the server does not allow its network";
     assert!(problem.to_string().contains(why), "{problem}");
     let form = "url=https%3A%2F%2F10.0.0.1%2Fhook&events=all";
     let (status, shown) = page(&server, &cookie, "/console/webhooks", Some(form));
@@ -135,7 +135,8 @@ fn console_has_the_rules_and_the_export_of_the_api() {
 #[test]
 fn pages_and_calls_have_limits_of_their_own() {
     let folder = tempdir().unwrap();
-    let server = Server::start_with(folder.path(), &["--rate-per-token", "1/h:1"], &[]);
+    let limits = ["--rate-limit", "on", "--rate-per-token", "1/h:1"];
+    let server = Server::start_with(folder.path(), &limits, &[]);
     let (token, cookie) = (server.token().to_owned(), signed_in(&server));
     for _ in 0..5 {
         assert_eq!(page(&server, &cookie, "/console/licenses", None).0, 200);

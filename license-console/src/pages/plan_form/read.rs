@@ -14,8 +14,8 @@ pub(in crate::pages) struct FieldError {
     pub(in crate::pages) reason: String,
 }
 
-/// Returns the fields of a form as those of a plan in JSON. A missing control is an error, so that no limit is
-/// lost by an incomplete form.
+/// Returns the fields of a form as those of a plan in JSON. A missing control is an error, so that no limit
+/// is lost by an incomplete form.
 pub(in crate::pages) fn json(form: &Form) -> Result<Map<String, Value>, FieldError> {
     let mut fields = Map::new();
     for (name, shape, _) in FIELDS {

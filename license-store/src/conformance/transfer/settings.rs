@@ -20,7 +20,8 @@ async fn put(store: &Handle, value: &[u8]) -> Vec<u8> {
     ok!(store.put_if_absent(NAME, value))
 }
 
-/// Only the value that was read is replaced, and every handle reads the new one. A missing setting stays missing.
+/// Only the value that was read is replaced, and every handle reads the new one. A missing setting stays
+/// missing.
 pub async fn replaced_setting_is_shared(Handles { store, other, .. }: &Handles) {
     assert!(!replace(store, b"", b"new").await, "there is no setting yet");
     assert_eq!(put(store, b"one\0\xff").await, b"one\0\xff");

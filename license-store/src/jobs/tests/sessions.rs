@@ -6,7 +6,8 @@ use license_core::service::{SignIn, SignInRequest, TokenSpec};
 
 use super::*;
 
-/// Sessions are deleted when they are old, on any node. Their token stays, and so does a session that is younger.
+/// Sessions are deleted when they are old, on any node. Their token stays, and so does a session that is
+/// younger.
 #[tokio::test(start_paused = true)]
 async fn old_sessions_are_deleted_and_tokens_stay() {
     let clock = clock();

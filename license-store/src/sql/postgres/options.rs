@@ -35,8 +35,8 @@ pub struct PostgresOptions {
     /// transaction that the replica has. While it cannot be reached, they read from the database itself.
     pub read_replica: Option<String>,
     /// Whether to create the tables in an empty database, and to migrate one of an earlier version. If not,
-    /// connecting fails with [`OlderSchema`](crate::sql::OpenError::OlderSchema), and the user of the database
-    /// needs no right to change tables.
+    /// connecting fails with [`OlderSchema`](crate::sql::OpenError::OlderSchema), and the user of the
+    /// database needs no right to change tables.
     pub migrate: bool,
 }
 

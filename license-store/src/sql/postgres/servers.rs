@@ -82,8 +82,8 @@ async fn is_primary(server: &PgConnectOptions) -> sqlx::Result<bool> {
     Ok(!read_only)
 }
 
-/// The primary, and when it became it. Connections from before are closed instead of used: their server may be
-/// frozen, or may still take writes although another one was promoted.
+/// The primary, and when it became it. Connections from before are closed instead of used: their server may
+/// be frozen, or may still take writes although another one was promoted.
 #[derive(Debug)]
 pub(super) struct Failover {
     current: Mutex<(PgConnectOptions, Option<Instant>)>,

@@ -33,8 +33,8 @@ const SERVER: &str = "SELECT 'PostgreSQL ' || current_setting('server_version') 
 /// Without a `secret`, no key is opened. `now` is the time of this machine.
 ///
 /// # Errors
-/// Returns [`VerifyError`] if the database cannot be read. What is wrong with a database that can be read is in the
-/// [`Verification`].
+/// Returns [`VerifyError`] if the database cannot be read. What is wrong with a database that can be read is
+/// in the [`Verification`].
 pub async fn verify(
     url: &str,
     secret: Option<&Secret>,
@@ -67,7 +67,8 @@ pub async fn inspect(url: &str) -> Result<Inspection, VerifyError> {
     .await
 }
 
-/// Sends a notice at `url`, and waits until it arrives at `listen_url`, as nodes do for changes of each other.
+/// Sends a notice at `url`, and waits until it arrives at `listen_url`, as nodes do for changes of each
+/// other.
 ///
 /// # Errors
 /// Returns [`VerifyError`] if the notice does not arrive within `timeout`.

@@ -58,8 +58,8 @@ pub struct Restoration<'a> {
     pub target: Target,
     /// The secret that the database will have; `None` if it is not known. Then no key is opened.
     pub secret: Option<&'a Secret>,
-    /// Whether a backup is restored in which [`verify`](super::verify) finds faults. One that cannot be read, or has
-    /// another schema, is always refused.
+    /// Whether a backup is restored in which [`verify`](super::verify) finds faults. One that cannot be read,
+    /// or has another schema, is always refused.
     pub accept_faults: bool,
     /// The time of this machine.
     pub now: DateTime<Utc>,
@@ -112,8 +112,8 @@ pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
 /// up.
 ///
 /// # Errors
-/// Returns [`BackupError`] if `file` is not a backup with the schema of this version or has faults, the database or
-/// its log has data and the options do not allow that, or a process has it open.
+/// Returns [`BackupError`] if `file` is not a backup with the schema of this version or has faults, the
+/// database or its log has data and the options do not allow that, or a process has it open.
 pub async fn restore(file: &Path, database: &Path, how: &Restoration<'_>) -> Result<(), BackupError> {
     // A rename replaces a symbolic link, not its target.
     let database = &fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());

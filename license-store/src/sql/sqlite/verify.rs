@@ -20,8 +20,8 @@ use crate::sql::verify::{self, Fault, Snapshot, Verification, VerifyError};
 /// Without a `secret`, no key is opened. `now` is the time of this machine.
 ///
 /// # Errors
-/// Returns [`VerifyError`] if there is no database, or it cannot be read. What is wrong with a database that can be
-/// read is in the [`Verification`].
+/// Returns [`VerifyError`] if there is no database, or it cannot be read. What is wrong with a database that
+/// can be read is in the [`Verification`].
 pub async fn verify(
     path: &Path,
     secret: Option<&Secret>,
@@ -52,8 +52,8 @@ async fn read<T>(
     if !has_bytes(path) {
         return Err(VerifyError::NoDatabase { path: path.to_owned() });
     }
-    // With a log, servers use the file, or were killed. Without one, reading it would create a log, which a server
-    // of another user could not open.
+    // With a log, servers use the file, or were killed. Without one, reading it would create a log, which a
+    // server of another user could not open.
     let has_log = log_of(path).exists();
     let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
     // Statements that read a whole table are slow.

@@ -1,7 +1,7 @@
 //! SQL that finds rows which contradict each other.
 //!
-//! Each statement returns the rows `(subject, problem)` of one kind of fault. They read tables in the order of an
-//! index, so that they need no memory in proportion to the database.
+//! Each statement returns the rows `(subject, problem)` of one kind of fault. They read tables in the order
+//! of an index, so that they need no memory in proportion to the database.
 
 use license_core::usage::ValidationOutcome;
 use sqlx::SqlStr;
@@ -41,8 +41,8 @@ const OF_LICENSES: [&str; 10] = [
 /// Tables of one row.
 const SINGLE_ROWS: [&str; 5] = ["clock", "retention", "position_counter", "catalog", "signing_key_set"];
 
-/// The day from which `validations` and `rollups` are complete: retention deletes older ones, and imports add rollups
-/// of older days.
+/// The day from which `validations` and `rollups` are complete: retention deletes older ones, and imports add
+/// rollups of older days.
 const FIRST_WHOLE_DAY: &str = "(SELECT COALESCE(MAX(CASE WHEN rollups_from > records_from / 86400000000 \
     THEN rollups_from ELSE COALESCE(records_from / 86400000000, rollups_from) END), -999999999) FROM retention)";
 

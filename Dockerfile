@@ -12,8 +12,8 @@ RUN groupadd --gid 10001 license-server \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/license-server --shell /usr/sbin/nologin license-server \
     && install --directory --owner 10001 --group 10001 --mode 0700 /var/lib/license-server
 COPY --from=build /source/target/dist/license-server /usr/bin/license-server
-ENV LICENSE_LISTEN=0.0.0.0:8080 \
-    LICENSE_DATABASE=sqlite:///var/lib/license-server/licenses.db
+# The database is licenses.db in the working folder. A value here would contradict LICENSE_DATABASE_FILE.
+ENV LICENSE_LISTEN=0.0.0.0:8080
 USER 10001:10001
 # The only folder that the server writes. Mount a volume here, owned by 10001.
 WORKDIR /var/lib/license-server

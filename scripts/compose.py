@@ -18,6 +18,7 @@ def check(path):
     services, volumes, secrets = text["services"], text["volumes"], text["secrets"]
     ignored = (path.parent / ".gitignore").read_text().splitlines()
     options = (path.parent / "docs/configuration.md").read_text()
+    image = (path.parent / "Dockerfile").read_text()
     for name, service in services.items():
         assert set(service) <= SERVICE_KEYS, f"{name}: {set(service) - SERVICE_KEYS}"
         assert service.get("read_only") or service["image"] != "license-server", name
@@ -35,6 +36,9 @@ def check(path):
             assert not variable.startswith("LICENSE_") or f"`{variable}`" in options, variable
             secret = re.fullmatch(r"/run/secrets/(\w+)", str(value))
             assert not secret or secret[1] in service["secrets"], f"{name}: {value}"
+            # The server refuses a setting that is given twice.
+            twice = variable.removesuffix("_FILE") + "="
+            assert not variable.endswith("_FILE") or twice not in image, f"{name}: the image sets {twice}"
     for secret in secrets.values():
         assert "/" + secret["file"].split("/")[1] in ignored, f"{secret['file']} is not in .gitignore"
 

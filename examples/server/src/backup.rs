@@ -55,8 +55,17 @@ pub(crate) async fn backup(args: &BackupArgs, flags: &DatabaseFlags) -> Result<E
     if secret.is_some() && secret_file.exists() {
         return Err(format!("{} exists already; choose another name", secret_file.display()));
     }
+    // No rotation of the secret in between.
+    let _folder = database.lock_folder();
     backup::create(path, file).await.map_err(text)?;
     say(&format!("{database} is in {}", file.display()));
+    if let Some(secret) = &secret
+        && !backup::is_opened_by(file, secret).await.map_err(text)?
+    {
+        return Err(format!(
+            "the secret is not backed up: {source} is not the secret of {database}; if it was rotated, name the new one"
+        ));
+    }
     name_unfinished(file);
     let shown = secret_file.display();
     match secret.map(|secret| secret.create_file(&secret_file)) {

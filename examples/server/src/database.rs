@@ -190,6 +190,9 @@ impl Database {
     /// Describes why the database does not open, and what helps.
     pub(crate) fn failed(&self, error: &OpenError) -> String {
         match error {
+            OpenError::OlderSchema { .. } if self.is_new() => {
+                format!("{self} does not exist; start once with --migrate on to create it")
+            }
             OpenError::OlderSchema { .. } => format!("{self}: {error}, with license-server migrate"),
             OpenError::Damaged { .. } => format!(
                 "{self}: {error}; to restore a backup, run: license-server restore --force FILE --database {self}"

@@ -167,7 +167,7 @@ pub(crate) struct DatabaseFlags {
     #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN_FILE", value_name = "FILE")]
     database_listen_file: Option<PathBuf>,
 
-    /// PostgreSQL: URL of a streaming replica for usage reports and exports
+    /// PostgreSQL: URL of a streaming replica for usage reports and rollups
     #[arg(long, env = "LICENSE_READ_REPLICA", hide_env_values = true, value_name = "URL")]
     pub(crate) read_replica: Option<String>,
 

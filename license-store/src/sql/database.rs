@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
 use license_core::store::{ChangeNotice, StoreError};
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
@@ -14,7 +15,7 @@ use super::command_queue::CommandQueue;
 use super::dialect::{Dialect, Durability, Value, values};
 use super::fault::{has_code, list_error, store_error};
 use super::feed::{self, Feed};
-use super::rows::Rows;
+use super::rows::{Reader, Rows};
 use super::statements::Statements;
 use crate::Result;
 
@@ -182,33 +183,30 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Begins a transaction for a usage report like [`begin_list`](Self::begin_list), at the replica if there
-    /// is one.
-    pub(super) async fn begin_report(&self) -> Result<Tx<D>> {
-        match self.begin_on_replica(self.dialect.begin_list()).await {
-            Some(tx) => Ok(tx),
-            None => self.begin_list().await,
+    /// is one and it answers. Returns up to when a replica has the changes of the database.
+    pub(super) async fn begin_report(&self) -> Result<(Tx<D>, Option<DateTime<Utc>>)> {
+        let Some(replica) = &self.pools.replica else { return Ok((self.begin_list().await?, None)) };
+        match self.begin_on_replica(replica).await {
+            Ok(begun) => Ok(begun),
+            Err(error) => {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(error, "the read replica does not answer");
+                Ok((self.begin_list().await?, None))
+            }
         }
     }
 
-    /// Begins a transaction for an export, which has no time limit, at the replica if there is one.
+    /// Begins a transaction for an export, which has no time limit.
     pub(super) async fn begin_snapshot(&self) -> Result<Tx<D>> {
-        match self.begin_on_replica(self.dialect.begin_snapshot()).await {
-            Some(tx) => Ok(tx),
-            None => self.begin_on(self.list_connection(false).await?, self.dialect.begin_snapshot()).await,
-        }
+        self.begin_on(self.list_connection(false).await?, self.dialect.begin_snapshot()).await
     }
 
-    /// Begins a transaction at the replica. Returns `None` if there is none, or it does not answer.
-    async fn begin_on_replica(&self, begin: SqlStr) -> Option<Tx<D>> {
-        let connection = self.pools.replica.as_ref()?.acquire().await;
-        let tx = match connection {
-            Ok(connection) => self.begin_on(connection, begin).await,
-            Err(error) => Err(store_error::<D>(error)),
-        };
-        let failed = |error: &StoreError| {
-            tracing::warn!(error = error as &dyn std::error::Error, "the read replica does not answer");
-        };
-        tx.inspect_err(failed).ok()
+    async fn begin_on_replica(&self, replica: &Pool<D::Db>) -> Result<(Tx<D>, Option<DateTime<Utc>>)> {
+        let mut connection = replica.acquire().await.map_err(store_error::<D>)?;
+        // Before the snapshot, which has all of it.
+        let replayed = self.fetch(&mut connection, &SqlStr::from_static(D::REPLAYED_AT), &[]).await?;
+        let replayed = replayed.first("journal", "", |row| row.maybe_time("at"))?.flatten();
+        Ok((self.begin_on(connection, self.dialect.begin_list()).await?, replayed))
     }
 
     /// Begins a transaction that reads from one snapshot. It needs no commit: no reader waits for its end.

@@ -262,7 +262,12 @@ impl SqlStore<Postgres> {
             servers = servers.map(|server| server.statement_cache_capacity(0));
         }
         let primary = servers.primary().await.map_err(open_error)?;
-        let failover = Arc::new(Failover::new(primary.clone()));
+        let failover = Arc::new(Failover::new(primary.clone(), options.acquire_timeout));
+        let several = servers.are_several();
+        if several && options.listen_url.is_some() {
+            let error = "a URL to listen is for a pooler, whose own URL names one address";
+            return Err(OpenError::Database(error.into()));
+        }
         let (before_acquire, after_release) = (Arc::clone(&failover), Arc::clone(&failover));
         let mut pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
@@ -280,10 +285,22 @@ impl SqlStore<Postgres> {
                     Ok(true)
                 })
             })
-            .after_release(move |_, meta| {
-                // An error closes the connection at once; otherwise the pool waits for the answer to a ping.
-                let outdated = after_release.is_outdated(meta.age);
-                Box::pin(async move { if outdated { Err(servers::switched_error()) } else { Ok(true) } })
+            .after_release(move |connection, meta| {
+                // The pool pings a connection before it takes it back, and waits without end for the answer of a
+                // frozen server. An error closes the connection at once.
+                let failover = Arc::clone(&after_release);
+                Box::pin(async move {
+                    if failover.is_outdated(meta.age) {
+                        return Err(servers::switched_error());
+                    }
+                    if !several {
+                        return Ok(true);
+                    }
+                    tokio::select! {
+                        ping = connection.ping() => ping.map(|()| true),
+                        error = failover.switched() => Err(error),
+                    }
+                })
             });
         if !options.transaction_pooler {
             // Not as start-up parameters: poolers reject those that they do not know, in session mode too.
@@ -297,7 +314,11 @@ impl SqlStore<Postgres> {
         }
         let list_readers =
             pool.clone().max_connections(options.list_connections).connect_lazy_with(primary.clone());
-        let replica = options.read_replica.as_deref().map(Servers::parse).transpose()?.map(|replica| {
+        let replica = options.read_replica.as_deref().map(Servers::parse).transpose()?;
+        if replica.as_ref().is_some_and(Servers::are_several) {
+            return Err(OpenError::Database("the URL of the read replica must name one server".into()));
+        }
+        let replica = replica.map(|replica| {
             let pool = pool.clone().max_connections(options.list_connections);
             pool.acquire_timeout(REPLICA_TIMEOUT).connect_lazy_with(replica.first())
         });
@@ -305,11 +326,14 @@ impl SqlStore<Postgres> {
         let mut dialect = Postgres::new(options);
         prepare(&mut *pool.acquire().await.map_err(open_error)?, options).await?;
         // The listener notices first that the server is gone. At a pooler, the pooler finds the primary.
-        dialect.failover = Some(failover).filter(|_| servers.are_several() && options.listen_url.is_none());
+        dialect.failover = Some(failover).filter(|_| several);
         let failover = dialect.failover.clone();
         let switched_pools = [pool.clone(), list_readers.clone()];
         let servers = options.listen_url.as_deref().map_or(Ok(servers), Servers::parse)?;
-        let listener = listener::connect(&servers).await.map_err(open_error)?.0;
+        let (listener, server) = listener::connect(&servers).await.map_err(open_error)?;
+        if let Some(failover) = &failover {
+            failover.switch(&server, &switched_pools);
+        }
         let feed = Feed::with_receiver(|changes| {
             listener::run(listener, servers, changes, move |server| {
                 if let Some(failover) = &failover {

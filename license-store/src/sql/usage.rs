@@ -70,7 +70,7 @@ impl<D: Dialect> UsageStore for SqlStore<D> {
         self.catch_up().await;
         let (license_id, after) = (license_id.as_ref(), page.after.as_ref());
         let read = async {
-            let mut tx = self.database.begin_report().await?;
+            let (mut tx, _) = self.database.begin_report().await?;
             self.database.read_rollups(&mut tx, license_id, after, i64::from(page.limit) + 1).await
         };
         let items = self.database.limited(read).await?;

@@ -58,7 +58,7 @@ pub(super) async fn check(flags: &Flags, now: DateTime<Utc>, findings: &mut Find
         Some(obstacle) => findings.error("database", format!("{database} ({version}): {obstacle}")),
         None => findings.ok("database", format!("{database} answers ({version})")),
     }
-    check_schema(&inspection, findings);
+    check_schema(&inspection, flags.database.migrate, findings);
     check_notices(&database, flags, findings).await;
     let Some(contents) = &inspection.contents else { return };
     check_secret(&database, flags, contents, findings);
@@ -68,7 +68,7 @@ pub(super) async fn check(flags: &Flags, now: DateTime<Utc>, findings: &mut Find
     check_webhooks(flags, contents, findings).await;
 }
 
-fn check_schema(inspection: &Inspection, findings: &mut Findings) {
+fn check_schema(inspection: &Inspection, start_migrates: bool, findings: &mut Findings) {
     let known = inspection.known_schema;
     match inspection.schema {
         Some(found) if found == known => {
@@ -79,6 +79,10 @@ fn check_schema(inspection: &Inspection, findings: &mut Findings) {
             format!(
                 "the database has schema {found}, but this version knows {known}: install a newer version"
             ),
+        ),
+        _ if !start_migrates => findings.error(
+            "schema",
+            format!("the database needs schema {known}, and --migrate is off: run license-server migrate"),
         ),
         Some(found) => findings.warning(
             "schema",

@@ -107,7 +107,7 @@ async fn fail_over(take_down: impl FnOnce(&TestServer)) {
         let request = json!({"plan": "starter", "customer_email": "dev@example.com"});
         while server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&request)).0 != 201 {}
         let recovered = SystemClock.now() - down;
-        #[expect(clippy::print_stdout, reason = "the figure of docs/operations.md")]
+        #[expect(clippy::print_stdout, reason = "the figures of docs/postgres.md")]
         {
             println!("promoted after {promoted}, commands after {recovered}");
         }

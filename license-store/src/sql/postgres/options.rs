@@ -31,8 +31,8 @@ pub struct PostgresOptions {
     /// URL at which to listen for changes of other nodes; `None` for that of the database. A pooler in
     /// transaction mode does not forward notifications; with one, set the URL of the server itself.
     pub listen_url: Option<String>,
-    /// URL of a streaming replica for usage reports and exports. Their `as_of` is not later than the last
-    /// transaction that the replica has. While it cannot be reached, they read from the database itself.
+    /// URL of a streaming replica for usage reports and rollups. The `as_of` of a report is not later than
+    /// the last transaction that the replica has. While it cannot be reached, they read from the database itself.
     pub read_replica: Option<String>,
     /// Whether to create the tables in an empty database, and to migrate one of an earlier version. If not,
     /// connecting fails with [`OlderSchema`](crate::sql::OpenError::OlderSchema), and the user of the

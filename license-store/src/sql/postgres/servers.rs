@@ -88,11 +88,13 @@ async fn is_primary(server: &PgConnectOptions) -> sqlx::Result<bool> {
 pub(super) struct Failover {
     current: Mutex<(PgConnectOptions, Option<Instant>)>,
     switched: Notify,
+    /// How long a connection may take to open.
+    connecting: Duration,
 }
 
 impl Failover {
-    pub(super) fn new(primary: PgConnectOptions) -> Self {
-        Self { current: Mutex::new((primary, None)), switched: Notify::new() }
+    pub(super) fn new(primary: PgConnectOptions, connecting: Duration) -> Self {
+        Self { current: Mutex::new((primary, None)), switched: Notify::new(), connecting }
     }
 
     /// Leads the new connections of the pools to this server.
@@ -117,10 +119,11 @@ impl Failover {
         switched_error()
     }
 
-    /// Returns whether a connection of this age leads to an earlier primary.
+    /// Returns whether a connection of this age may lead to an earlier primary. Its age begins when it is open, so
+    /// one that was being opened during the switch is younger.
     pub(super) fn is_outdated(&self, age: Duration) -> bool {
         let switched = self.current.lock().unwrap_or_else(PoisonError::into_inner).1;
-        switched.is_some_and(|switched| switched.elapsed() <= age)
+        switched.is_some_and(|switched| switched.elapsed() <= age + self.connecting)
     }
 }
 
@@ -183,13 +186,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn connections_from_before_a_switch_are_outdated() {
-        let failover = Failover::new(PgConnectOptions::new().host("one"));
+    #[tokio::test(start_paused = true)]
+    async fn connections_from_before_a_switch_are_outdated() {
+        let failover = Failover::new(PgConnectOptions::new().host("one"), Duration::from_secs(5));
         failover.switch(&PgConnectOptions::new().host("one"), &[]);
         assert!(!failover.is_outdated(Duration::from_hours(1)), "nothing was switched");
         failover.switch(&PgConnectOptions::new().host("two"), &[]);
         assert!(failover.is_outdated(Duration::from_hours(1)));
-        assert!(!failover.is_outdated(Duration::ZERO));
+        assert!(failover.is_outdated(Duration::ZERO), "it was opened during the switch, perhaps");
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(!failover.is_outdated(Duration::ZERO) && failover.is_outdated(Duration::from_secs(6)));
     }
 }

@@ -40,9 +40,10 @@ use tokio::task::spawn_blocking;
 
 use super::connect::is_damaged;
 use super::files::{beside, has_bytes};
-use super::last_schema;
 use super::verify::verify;
-use crate::sql::fault::is_contended;
+use super::{Sqlite, last_schema};
+use crate::sql::dialect::Dialect;
+use crate::sql::fault::{has_code, is_contended};
 pub use error::BackupError;
 use unfinished_file::UnfinishedFile;
 pub use unfinished_file::unfinished;
@@ -254,11 +255,13 @@ async fn release(database: &Path) -> Result<(), BackupError> {
         moved.map(drop).and(closed)
     };
     match result.await {
-        Err(error) if is_contended::<super::Sqlite>(&error) => {
-            Err(BackupError::InUse { path: database.to_owned() })
+        Err(error) if is_contended::<Sqlite>(&error) => Err(BackupError::InUse { path: database.to_owned() }),
+        Err(error) if has_code(&error, Sqlite::is_disk_full) => {
+            let reason = format!("its log (-wal) cannot be moved into it: {error}; make room on the disk");
+            Err(BackupError::file(database, io::Error::other(reason)))
         }
         Err(error) if !is_damaged(&error) => {
-            let reason = format!("its log (-wal) cannot be moved into it: {error}; make room on the disk");
+            let reason = format!("it cannot be replaced: {error}");
             Err(BackupError::file(database, io::Error::other(reason)))
         }
         _ => Ok(()),

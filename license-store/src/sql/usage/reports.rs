@@ -7,7 +7,6 @@ use license_core::usage::{
     Day, LicenseUsage, PlanUsage, UsageCell, UsageOverview, UsageQuery, UsageReport, UsageShare, Validation,
     ValidationCursor,
 };
-use sqlx::SqlStr;
 
 use crate::sql::prelude::*;
 
@@ -21,18 +20,18 @@ impl<D: Dialect> SqlDatabase<D> {
             self.check_exists(&mut *self.begin_read().await?, id).await?;
         }
         // One snapshot for all statements.
-        let mut tx = self.begin_report().await?;
+        let (mut tx, replayed) = self.begin_report().await?;
         if self.pools.replica.is_none() {
             self.check_exists(&mut tx, id).await?;
         }
-        self.usage_report(&mut tx, Some(id), query).await
+        self.usage_report(&mut tx, Some(id), query, replayed).await
     }
 
     /// Runs one overview at a time: each reads all rollups of its range several times.
     pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
         let _overview = self.overviews.lock().await;
-        let (mut tx, sql) = (self.begin_report().await?, &self.sql.reports);
-        let usage = self.usage_report(&mut tx, None, query).await?;
+        let ((mut tx, replayed), sql) = (self.begin_report().await?, &self.sql.reports);
+        let usage = self.usage_report(&mut tx, None, query, replayed).await?;
         let values = source_values(None, query);
         let active = self.fetch(&mut tx, &sql.active, &values).await?;
         let top = self.fetch(&mut tx, &sql.top_licenses, &values).await?;
@@ -64,6 +63,7 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         id: Option<&LicenseId>,
         query: &UsageQuery,
+        replayed: Option<DateTime<Utc>>,
     ) -> Result<UsageReport> {
         let reports = &self.sql.reports;
         let sql = if id.is_some() { &reports.of_license } else { &reports.of_all };
@@ -87,7 +87,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let kept = self.usage_kept(tx).await?;
         let as_of = self.fetch(tx, &reports.as_of, &[]).await?;
         let as_of = as_of.first("journal", license, |row| row.maybe_time("as_of"))?.flatten();
-        let as_of = as_of.into_iter().chain(self.replayed_at(tx).await?).min();
+        let as_of = as_of.into_iter().chain(replayed).min();
         let recent = self.recent(tx, id, query).await?;
 
         let report = UsageReport::new(query, sums, pruned, shares);
@@ -95,15 +95,6 @@ impl<D: Dialect> SqlDatabase<D> {
         let Page { items, next } = Page::from_one_more(recent, query.page.limit, cursor);
         let items = items.into_iter().map(|(_, validation)| validation).collect();
         Ok(UsageReport { recent: Page { items, next }, kept, as_of, ..report })
-    }
-
-    /// Returns up to when a replica has the changes of the database.
-    async fn replayed_at(&self, tx: &mut Tx<D>) -> Result<Option<DateTime<Utc>>> {
-        if self.pools.replica.is_none() {
-            return Ok(None);
-        }
-        let at = self.fetch(tx, &SqlStr::from_static(D::REPLAYED_AT), &[]).await?;
-        Ok(at.first("journal", "", |row| row.maybe_time("at"))?.flatten())
     }
 
     /// Reads the single validations of a page, and one more if there is a next page. Those of one license are

@@ -91,7 +91,8 @@ mod sqlite {
         let error = SqliteStore::open_with(&path, &check_only).await.expect_err("a missing database");
         assert!(matches!(error, OpenError::OlderSchema { found: 0, known: 1 }), "{error:?}");
         assert!(!path.exists(), "it is not created");
-        run(&path, "PRAGMA user_version = 7").await;
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        options.connect().await.expect("a file").execute("PRAGMA user_version = 7").await.expect("a header");
         let error = SqliteStore::open_with(&path, &check_only).await.expect_err("a database without tables");
         assert!(matches!(error, OpenError::OlderSchema { found: 0, known: 1 }), "{error:?}");
         SqliteStore::open(&path).await.expect("migrates").close().await;

@@ -15,7 +15,7 @@ use super::command_queue::CommandQueue;
 use super::dialect::{Dialect, Durability, Value, values};
 use super::fault::{has_code, list_error, store_error};
 use super::feed::{self, Feed};
-use super::rows::{Reader, Rows};
+use super::rows::Rows;
 use super::statements::Statements;
 use crate::Result;
 
@@ -186,13 +186,13 @@ impl<D: Dialect> SqlDatabase<D> {
     /// is one and it answers. Returns up to when a replica has the changes of the database.
     pub(super) async fn begin_report(&self) -> Result<(Tx<D>, Option<DateTime<Utc>>)> {
         let Some(replica) = &self.pools.replica else { return Ok((self.begin_list().await?, None)) };
-        match self.begin_on_replica(replica).await {
+        let begun = self.begin_on_replica(replica).await;
+        let begun = begun.inspect_err(|error| {
+            tracing::warn!(error = error as &dyn std::error::Error, "the read replica does not answer");
+        });
+        match begun {
             Ok(begun) => Ok(begun),
-            Err(error) => {
-                let error = &error as &(dyn std::error::Error + 'static);
-                tracing::warn!(error, "the read replica does not answer");
-                Ok((self.begin_list().await?, None))
-            }
+            Err(_) => Ok((self.begin_list().await?, None)),
         }
     }
 

@@ -65,7 +65,7 @@ async fn fill_others(raw: &mut RawConnection, endpoint: &EndpointId) {
          SELECT created_at, 'token', 'tok_a', 'Ada', 'license.renew', id, '{}' FROM licenses ORDER BY id"
             .to_owned(),
         format!(
-            "{days} INSERT INTO rollups SELECT {day} - days.n, id, 'valid', 'example.com', '', 'DE', 10, \
+            "{days} INSERT INTO rollups SELECT {day} - days.n, id, 'VALID', 'example.com', '', 'DE', 10, \
              ({day} - days.n) * 86400000000, ({day} - days.n) * 86400000000 + 1 FROM licenses, days \
              WHERE licenses.rowid % 30 = days.n"
         ),

@@ -37,7 +37,7 @@ const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state,
     CAST(value ->> 21 AS BIGINT), value ->> 22, value ->> 23 FROM ITEMS";
 const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, last_seen_at, last_seen_day, validations, is_returned) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5, \
-    CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0 FROM ITEMS";
+    CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0, 0 FROM ITEMS";
 const EVENTS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
     SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM ITEMS";
 

@@ -8,6 +8,7 @@ mod console {
     mod browser;
     mod bulk;
     mod customers;
+    mod days;
     mod edit;
     mod every_route;
     mod grants;

@@ -32,6 +32,7 @@ mod console {
     mod time_zone;
     mod tokens;
     mod untrusted_text;
+    mod unusual;
     mod usage;
     mod webhooks;
 }

@@ -48,14 +48,15 @@ impl Chart {
     pub(crate) fn new(series: &[UsagePoint]) -> Self {
         let sum = |point: &UsagePoint| point.total() + point.denied();
         let highest = series.iter().map(sum).max().unwrap_or(0);
-        let slot = WIDTH / u32::try_from(series.len()).unwrap_or(WIDTH).clamp(1, WIDTH);
+        let count = u32::try_from(series.len()).unwrap_or(WIDTH).clamp(1, WIDTH);
+        let slot = WIDTH / count;
         let days = series.iter().zip(0..).map(|(point, index)| {
             let (valid, denied) = (scaled(point.total(), highest), scaled(point.denied(), highest));
             ChartDay {
                 day: day(point.start),
                 valid: grouped(point.total()),
                 denied: grouped(point.denied()),
-                x: index * slot,
+                x: index * WIDTH / count,
                 width: slot.saturating_sub(slot / 4).max(1),
                 valid_y: HEIGHT - valid,
                 valid_height: valid,
@@ -98,6 +99,9 @@ mod tests {
             (chart.highest.as_str(), chart.valid.as_str(), chart.denied.as_str()),
             ("100", "150", "0")
         );
+        let bars: Vec<_> =
+            Chart::new(&vec![point(1); 365]).days.iter().map(|day| (day.x, day.width)).collect();
+        assert_eq!((bars[0], bars[100], bars[364]), ((0, 1), (197, 1), (718, 1)));
         assert!(Chart::new(&[]).days.is_empty());
         assert_eq!(Chart::new(&[point(0)]).days[0].valid_height, 0);
         assert_eq!(Chart::new(&[point(u64::MAX / 2)]).days[0].valid_height, 90);

@@ -6,6 +6,7 @@ use license_core::service::SearchRequest;
 use license_core::store::{SearchFilter, SearchRange, SearchSort};
 use license_core::usage::Day;
 
+use crate::day;
 use crate::failure::Failure;
 use crate::form::Form;
 
@@ -25,20 +26,43 @@ pub(crate) struct Filters {
     pub(crate) sort: Option<SearchSort>,
 }
 
+/// The names of the fields, in the URL and for people.
+const LABELS: [(&str, &str); 8] = [
+    ("status", "Status"),
+    ("plan", "Plan"),
+    ("expires_from", "Ends from"),
+    ("expires_before", "Ends before"),
+    ("unseen_since", "Not validated since"),
+    ("never_activated", "Never activated"),
+    ("at_limit", "At the limit"),
+    ("sort", "Order"),
+];
+
 impl Filters {
-    /// Reads the fields of a query.
+    /// Reads the fields of a query. A value that cannot be used is an error: without its filter, a job would
+    /// take more licenses.
     pub(crate) fn read(form: &Form) -> Result<Self, Failure> {
+        for (name, label) in LABELS {
+            if form.all(name).count() > 1 {
+                return Err(Failure::field(label, "is given more than once"));
+            }
+            if form.all(name).any(|text| !text.is_empty() && text.trim().is_empty()) {
+                return Err(Failure::field(label, "has only spaces"));
+            }
+        }
         Ok(Self {
-            status: form.parsed("status", "Status", |text| {
+            status: parsed(form, "status", |text| {
                 Status::parse(text).ok_or("must be active, suspended, expired or revoked")
             })?,
-            plan: form.text("plan").filter(|plan| !plan.contains('\0')).map(str::to_owned),
-            expires_from: form.parsed("expires_from", "Ends from", day)?,
-            expires_before: form.parsed("expires_before", "Ends before", day)?,
-            unseen_since: form.parsed("unseen_since", "Not validated since", day)?,
-            never_activated: form.is_checked("never_activated"),
-            at_limit: form.is_checked("at_limit"),
-            sort: form.parsed("sort", "Order", |text| SearchSort::parse(text).ok_or("is unknown"))?,
+            plan: parsed(form, "plan", |text| {
+                if text.contains('\0') { Err("must have no zero byte") } else { Ok(text.to_owned()) }
+            })?,
+            expires_from: parsed(form, "expires_from", day)?,
+            expires_before: parsed(form, "expires_before", day)?,
+            unseen_since: parsed(form, "unseen_since", day)?,
+            never_activated: parsed(form, "never_activated", yes)?.is_some(),
+            at_limit: parsed(form, "at_limit", yes)?.is_some(),
+            sort: parsed(form, "sort", |text| SearchSort::parse(text).ok_or("is unknown"))?,
         })
     }
 
@@ -109,6 +133,11 @@ impl Filters {
         fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
+    /// Returns the fields that are set, with their names for people.
+    pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
+        self.fields().into_iter().map(|(name, value)| (label(name), value)).collect()
+    }
+
     /// Returns the query of the URL, without the question mark.
     pub(crate) fn query(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(self.fields()).finish()
@@ -144,8 +173,24 @@ pub(crate) fn start_of_day(at: DateTime<Utc>) -> DateTime<Utc> {
     at.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
+fn parsed<T>(
+    form: &Form,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, &'static str>,
+) -> Result<Option<T>, Failure> {
+    form.parsed(name, label(name), parse)
+}
+
+fn label(name: &'static str) -> &'static str {
+    LABELS.into_iter().find(|(known, _)| *known == name).map_or(name, |(_, label)| label)
+}
+
+fn yes(text: &str) -> Result<(), &'static str> {
+    if text == "yes" { Ok(()) } else { Err("must be yes") }
+}
+
 fn day(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    Day::parse(text).map(Day::start).ok_or("must be a date such as 2027-01-31")
+    day::parse(text).map(Day::start)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod bulk_action;
 mod chart;
 mod connection;
 mod console;
+mod day;
 mod failure;
 mod failure_limit;
 mod filters;

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use license_core::usage::Day;
 
-use crate::session_cookie;
+use crate::{day, session_cookie};
 
 const COOKIE: &str = "license_console_zone";
 
@@ -48,8 +48,7 @@ pub(crate) fn cookie(zone: Tz, prefix: &str, https: bool) -> Option<HeaderValue>
 
 /// Parses a day, and returns its start in the zone of the request.
 pub(crate) fn start_of_day(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    let day = Day::parse(text).ok_or("must be a date such as 2027-01-31")?;
-    start_in(current(), day)
+    start_in(current(), day::parse(text)?)
 }
 
 fn start_in(zone: Tz, day: Day) -> Result<DateTime<Utc>, &'static str> {

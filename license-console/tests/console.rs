@@ -8,6 +8,7 @@ mod console {
     mod browser;
     mod bulk;
     mod customers;
+    mod days;
     mod edit;
     mod every_route;
     mod grants;
@@ -31,6 +32,7 @@ mod console {
     mod time_zone;
     mod tokens;
     mod untrusted_text;
+    mod unusual;
     mod usage;
     mod webhooks;
 }

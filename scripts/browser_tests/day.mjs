@@ -70,6 +70,8 @@ export const workDay = async (page, hands, server, receiver, endpoint, name) => 
     await hands.fill('Reason, for your team', `the invoice of ${name} is open`);
     await hands.press('button', 'Suspend');
     await see('Progress');
+    const job = new URL(page.url()).pathname.split('/').at(-1);
+    await server.until(`jobs/${job}`, ({ status }) => status === 'completed');
     for (const license of pair.data) {
         await server.until(`licenses/${license.id}`, ({ status }) => status === 'suspended');
     }

@@ -13,6 +13,7 @@ use license_core::webhook::EndpointId;
 
 use super::audit_row::AuditRow;
 use crate::console::Console;
+use crate::day;
 use crate::failure::Failure;
 use crate::form::{Form, Query};
 use crate::page::{Page, Section, render};
@@ -96,5 +97,5 @@ fn action(text: &str) -> Result<String, &'static str> {
 }
 
 fn day(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    Day::parse(text).map(Day::start).ok_or("must be a date such as 2027-01-31")
+    day::parse(text).map(Day::start)
 }

@@ -47,8 +47,8 @@ struct Preview {
     changed: String,
     unchanged: String,
     denied: Vec<(String, &'static str)>,
-    /// Whether the job takes all licenses that match a filter.
-    is_search: bool,
+    /// The filter, if the job takes all licenses that match one.
+    filter: Option<Vec<(&'static str, String)>>,
     rows: Vec<LicenseRow>,
     word: Option<&'static str>,
     fields: Vec<(&'static str, String)>,
@@ -143,7 +143,10 @@ impl Preview {
             changed: counted(*changed, "license"),
             unchanged: counted(*unchanged, "license"),
             denied: denied.collect(),
-            is_search: matches!(selection, Selection::Matching(_)),
+            filter: match selection {
+                Selection::Ids(_) => None,
+                Selection::Matching(filters) => Some(filters.described()),
+            },
             rows: sample.iter().map(|license| LicenseRow::new(&license.detail, visit.now)).collect(),
             word: confirmation(action),
             fields,

@@ -98,6 +98,8 @@ struct Slot {
     value: String,
     kind: &'static str,
     since: Moment,
+    /// Set while leases hold the slot.
+    leased_until: Option<Moment>,
     last_seen: Option<Moment>,
     country: String,
     validations: String,
@@ -247,6 +249,10 @@ impl Slot {
             value,
             kind: activation.binding.kind().as_str(),
             since: Moment::new(activation.created_at, now),
+            leased_until: activation
+                .held_until
+                .filter(|_| activation.is_held(now))
+                .map(|until| Moment::new(until, now)),
             last_seen: last_seen.last_seen_at.map(|at| Moment::new(at, now)),
             country: last_seen.country.map(|country| country.to_string()).unwrap_or_default(),
             validations: grouped(last_seen.validations),

@@ -10,7 +10,7 @@ use license_core::license::Status;
 use license_core::store::{EventFilter, LicenseFilter, PageRequest};
 
 use super::history::Happened;
-use super::license_count;
+use super::{license_count, unusual};
 use crate::chart::Chart;
 use crate::console::{Console, Shared};
 use crate::failure::Failure;
@@ -67,16 +67,20 @@ pub(crate) async fn overview(
             let url = visit.url(&format!("/licenses?{}", filters.query()));
             shown.numbers.push(Number { label, value, url });
         }
+        shown.numbers.push(Number {
+            label: "Unusual usage in 30 days",
+            value: unusual::licenses(&console, now).await?,
+            url: visit.url("/licenses/unusual"),
+        });
         let any = PageRequest { after: None, limit: 1 };
         shown.is_empty =
             console.services.licenses.list(&LicenseFilter::default(), &any).await?.items.is_empty();
-        let week = Some(now - TimeDelta::days(7));
-        let unusual = EventFilter {
+        let week = EventFilter {
             event_type: Some(EventType::LicenseUnusualUsage),
-            from: week,
+            from: Some(now - TimeDelta::days(7)),
             ..EventFilter::default()
         };
-        shown.unusual = events(&console, &unusual).await?;
+        shown.unusual = events(&console, &week).await?;
         shown.latest = events(&console, &EventFilter::default()).await?;
     }
     if visitor.may(Scope::UsageRead) {

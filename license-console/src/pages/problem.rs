@@ -3,7 +3,7 @@
 use license_core::job::JobState;
 use license_core::store::{HealthWarning, StreamState};
 
-use crate::numbers::grouped;
+use crate::numbers::{counted, grouped};
 
 /// Waiting validations from which the backlog is a problem: half of what the database accepts.
 const BACKLOG: u64 = 250_000;
@@ -44,23 +44,23 @@ impl Problem {
             ));
         }
         problems.extend(warnings.iter().map(|warning| Self::of_warning(*warning)));
-        let counted = |name| metric(name).unwrap_or_default();
-        if counted("journal_waiting") > BACKLOG {
+        let number = |name| metric(name).unwrap_or_default();
+        if number("journal_waiting") > BACKLOG {
             problems.push(Self::new(
-                format!("{} validations are not counted yet.", grouped(counted("journal_waiting"))),
+                format!("{} validations are not counted yet.", grouped(number("journal_waiting"))),
                 "Usage and counters are late. Look for a slow disk, or for long transactions in the database.",
             ));
         }
-        if counted("journal_rejected") > 0 {
+        if number("journal_rejected") > 0 {
             problems.push(Self::new(
-                format!("{} recorded batches cannot be read.", grouped(counted("journal_rejected"))),
-                "They are kept in the table journal_rejected. The log of the server has the reason.",
+                format!("{} cannot be read.", counted(number("journal_rejected"), "journal row")),
+                "Such rows are kept in the table journal_rejected. The log of the server has the reason.",
             ));
         }
-        if counted("commit_dropped") > 0 {
-            let dropped = grouped(counted("commit_dropped"));
+        if number("commit_dropped") > 0 {
+            let dropped = counted(number("commit_dropped"), "validation");
             problems.push(Self::new(
-                format!("{dropped} validations were answered and not counted."),
+                format!("This node answered {dropped} and lost the count."),
                 "The database was down for too long. The answers were right; counters and usage are too low.",
             ));
         }
@@ -120,8 +120,10 @@ mod tests {
         for (name, value, what) in [
             ("journal_waiting", 250_001, Some("250,001 validations are not counted yet.")),
             ("journal_waiting", 250_000, None),
-            ("journal_rejected", 1, Some("1 recorded batches cannot be read.")),
-            ("commit_dropped", 1_000, Some("1,000 validations were answered and not counted.")),
+            ("journal_rejected", 1, Some("1 journal row cannot be read.")),
+            ("journal_rejected", 2, Some("2 journal rows cannot be read.")),
+            ("commit_dropped", 1, Some("This node answered 1 validation and lost the count.")),
+            ("commit_dropped", 1_000, Some("This node answered 1,000 validations and lost the count.")),
         ] {
             let found = all(true, fine, &[], &|asked| (asked == name).then_some(value));
             assert_eq!(found.first().map(String::as_str), what, "{name} {value}");

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use license_core::access::Actor;
+use license_core::access::{Actor, Scope};
 
 use super::license_row;
 use crate::console::Console;
@@ -23,10 +23,15 @@ struct ReleaseCodePage {
 #[template(path = "released_lease.html")]
 struct ReleasedLeasePage {
     page: Page,
-    license_id: String,
-    name: String,
+    /// The license and its customer, if the visitor may read them.
+    license: Option<ReleasedFrom>,
     /// When the slot of the device is free; `None` if it is free.
     free_at: Option<Moment>,
+}
+
+struct ReleasedFrom {
+    id: String,
+    name: String,
 }
 
 pub(crate) async fn ask(SignedIn(visit, _): SignedIn) -> Result<impl IntoResponse, Failure> {
@@ -42,8 +47,10 @@ pub(crate) async fn release(
     let returned = console.services.leases.hand_back_by_code(code, Actor::clone(&visitor.actor)).await?;
     render(&ReleasedLeasePage {
         page: Page::new(&visit, "Lease taken back", Section::Licenses),
-        license_id: returned.license.id.to_string(),
-        name: license_row::name(&returned.license),
+        license: visitor.may(Scope::LicensesRead).then(|| ReleasedFrom {
+            id: returned.license.id.to_string(),
+            name: license_row::name(&returned.license),
+        }),
         free_at: returned.free_at.map(|at| Moment::new(at, visit.now)),
     })
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use license_core::access::Scope;
 use license_core::job::JobState;
 use license_core::metrics::{Metric, MetricValue};
+use license_core::signing::{SigningKey, SigningKeySet, SigningKeyState};
 use license_core::store::{DatabaseInfo, StreamState};
 use tokio::time::timeout;
 
@@ -16,7 +18,7 @@ use crate::failure::Failure;
 use crate::moment::Moment;
 use crate::numbers::grouped;
 use crate::page::{Page, Section, render};
-use crate::visit::SignedIn;
+use crate::visit::{SignedIn, Visit};
 
 /// Time within which the database must answer.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,18 +51,22 @@ struct JobRow {
 
 pub(crate) async fn show(
     State(console): State<Console>,
-    SignedIn(visit, _): SignedIn,
+    SignedIn(visit, visitor): SignedIn,
 ) -> Result<impl IntoResponse, Failure> {
     let services = &console.services;
     let database = database(&console).await;
     let (metrics, jobs) = (services.metrics(), services.job_log.states());
     let stream = services.stream_state();
+    let mut facts = facts(&console, database.as_ref(), stream, &metrics);
+    if visitor.may(Scope::KeysWrite) {
+        facts.extend(signing_keys(&services.signing_keys.current(), &visit));
+    }
     render(&SystemPage {
         page: Page::new(&visit, "System", Section::System),
         problems: Problem::all(database.is_some(), stream, &services.warnings(), &jobs, |name| {
             value(&metrics, name)
         }),
-        facts: facts(&console, database.as_ref(), stream, &metrics),
+        facts,
         jobs: jobs.iter().map(|job| JobRow::new(job, &visit)).collect(),
     })
 }
@@ -125,6 +131,25 @@ fn facts(
     all.into_iter().filter_map(|(label, text)| text.map(|text| Fact { label, text })).collect()
 }
 
+/// Returns the active key and the retiring ones, as this node has them in memory.
+fn signing_keys(keys: &SigningKeySet, visit: &Visit) -> Vec<Fact> {
+    let exact = |at| Moment::new(at, visit.now).exact;
+    let fact = |key: &SigningKey| {
+        let id = key.id.as_str();
+        let (label, since) = match key.state {
+            SigningKeyState::Active => {
+                ("Signing key", key.activated_at.map(|at| format!(", active since {}", exact(at))))
+            }
+            SigningKeyState::Retiring => {
+                ("Retiring signing key", key.signed_until.map(|at| format!(", in use until {}", exact(at))))
+            }
+            _ => return None,
+        };
+        Some(Fact { label, text: format!("{id}{}", since.unwrap_or_default()) })
+    };
+    keys.keys().iter().rev().filter_map(fact).collect()
+}
+
 /// Returns the value of a metric that is one number.
 fn value(metrics: &[Metric], name: &str) -> Option<u64> {
     let metric = metrics.iter().find(|metric| metric.name == name)?;
@@ -135,7 +160,7 @@ fn value(metrics: &[Metric], name: &str) -> Option<u64> {
 }
 
 impl JobRow {
-    fn new(job: &JobState, visit: &crate::visit::Visit) -> Self {
+    fn new(job: &JobState, visit: &Visit) -> Self {
         let (class, state) = match job {
             job if !job.is_running => ("revoked", "ended"),
             job if job.is_failing => ("failing", "failing"),

@@ -254,3 +254,51 @@ async fn reader_selects_nothing() {
     assert!(list.status == 200 && !list.body.contains("checkbox") && !list.body.contains("Continue"));
     browser.get(&query(&ids, "suspend")).await.assert_shows(403, "licenses:write");
 }
+
+/// A lost filter would select more licenses than the person sees.
+#[tokio::test]
+async fn filter_that_cannot_be_used_is_an_error() {
+    let app = TestApp::new().await;
+    issue(&app, 2).await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    for (filter, why) in [
+        ("plan=team%00", "Plan: must have no zero byte"),
+        ("plan=%20", "Plan: has only spaces"),
+        ("plan=team&plan=", "Plan: is given more than once"),
+        ("expires_from=soon", "Ends from: must be a date"),
+        ("expires_before=2027-02-31", "Ends before: must be a date"),
+        ("unseen_since=x", "Not validated since: must be a date"),
+        ("never_activated=no", "Never activated: must be yes"),
+        ("at_limit=0", "At the limit: must be yes"),
+        ("sort=x", "Order: is unknown"),
+        ("status=activ", "Status: must be"),
+    ] {
+        let first = if filter.starts_with("status") { "plan=starter" } else { "status=active" };
+        let query = format!("which=all&{first}&{filter}&action=suspend");
+        browser.get(&format!("/console/licenses/bulk?{query}")).await.assert_shows(422, why);
+        let body = format!("{query}&once=1&expect=2");
+        browser.send("POST", "/console/licenses/bulk", body).await.assert_shows(422, why);
+        browser.get(&format!("/console/licenses?{filter}")).await.assert_shows(422, why);
+    }
+    browser.get("/console/jobs").await.assert_shows(200, "There is no job.");
+}
+
+#[tokio::test]
+async fn preview_names_the_filter() {
+    let app = TestApp::new().await;
+    let ids = issue(&app, 2).await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let filter = "status=active&plan=starter&expires_before=2030-01-31&never_activated=yes&sort=created_at";
+    let preview = browser.get(&format!("/console/licenses/bulk?which=all&{filter}&action=suspend")).await;
+    for text in [
+        "<dt>Status</dt><dd><bdi>active</bdi></dd>",
+        "<dt>Plan</dt><dd><bdi>starter</bdi></dd>",
+        "<dt>Ends before</dt><dd><bdi>2030-01-31</bdi></dd>",
+        "<dt>Never activated</dt><dd><bdi>yes</bdi></dd>",
+    ] {
+        preview.assert_shows(200, text);
+    }
+    assert!(!preview.body.contains("<dt>Order") && !preview.body.contains("<dt>At the limit"));
+    let preview = browser.get(&query(&ids, "suspend")).await;
+    assert!(!preview.body.contains("<dt>Status"), "{}", preview.body);
+}

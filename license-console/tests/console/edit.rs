@@ -121,6 +121,7 @@ async fn wrong_field_says_what_is_wrong() {
         ("customer_email", "anna", 422, "E-mail: "),
         ("expires", "tomorrow", 422, "Ends: must be a date"),
         ("version", "", 422, "hidden field"),
+        ("expires", "+262142-12-31", 422, "Ends: must be a date"),
     ] {
         send(&app, &id, &with(&fields, &[(name, value)])).await.assert_shows(status, why);
     }

@@ -3,7 +3,7 @@
 use license_core::LicenseSpec;
 use license_core::access::{AuditFilter, Scope, Scopes};
 use license_core::catalog::Plan;
-use license_core::service::KeyedLicense;
+use license_core::service::{KeyedLicense, ValidateRequest};
 use license_core::store::PageRequest;
 use license_verify::{LicenseFile, Nonce, ReleaseCode, RequestCode};
 
@@ -123,4 +123,48 @@ async fn release_code_ends_the_lease() {
     let filter = AuditFilter { license_id: Some(id), ..AuditFilter::default() };
     let entries = app.services.access.audit(&filter, &PageRequest::default()).await.unwrap().items;
     assert_eq!(entries[0].entry.actor.principal.name(), Some("Ada"));
+}
+
+/// The customer is shown to people who may read licenses only.
+#[tokio::test]
+async fn release_code_does_not_tell_the_customer() {
+    let app = TestApp::new().await;
+    let license = license(&app).await;
+    let id = license.detail.license.id.clone();
+    let release = async |scopes: Scopes| {
+        let mut browser = app.signed_in(scopes).await;
+        let page = browser.post("/console/leases", &[("request", &code(license.key.reveal()))]).await;
+        let file = LicenseFile::parse(&downloaded(&page.body)).unwrap();
+        let leases = app.services.leases.list(&id, &PageRequest::default()).await.unwrap().items;
+        let lease = leases.iter().find(|lease| lease.ended.is_none()).unwrap();
+        let release = ReleaseCode::new(lease.id.as_str(), &file.lease).unwrap().to_text();
+        let page = browser.post("/console/leases/release", &[("code", &release)]).await;
+        page.assert_shows(200, "The leases of this device have ended");
+        page
+    };
+    let page = release(Scope::LeasesWrite.into()).await;
+    assert!(!page.body.contains(EMAIL) && !page.body.contains(id.as_str()), "{}", page.body);
+    let page = release([Scope::LeasesWrite, Scope::LicensesRead].into_iter().collect()).await;
+    page.assert_shows(200, EMAIL);
+}
+
+#[tokio::test]
+async fn slot_of_a_lease_says_until_when_it_is_leased() {
+    let app = TestApp::new().await;
+    let license = license(&app).await;
+    let key = license.key.reveal();
+    let request = ValidateRequest { fingerprint: Some("online"), key, ..ValidateRequest::default() };
+    assert!(app.services.validation.validate(&request).await.unwrap().is_valid());
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let path = format!("/console/licenses/{}", license.detail.license.id);
+    let page = browser.get(&path).await;
+    assert!(!page.body.contains("leased until"), "{}", page.body);
+    browser.post("/console/leases", &[("request", &code(key))]).await.assert_shows(200, "It ends on");
+    let page = browser.get(&path).await;
+    page.assert_shows(200, "since 6 March 2026 · leased until 13 March 2026</span>");
+    assert_eq!(page.body.matches("leased until").count(), 1, "of the device online: {}", page.body);
+    app.advance(8 * 24 * 60);
+    let page = app.signed_in(Scope::Admin).await.get(&path).await;
+    page.assert_shows(200, "since 6 March 2026</span>");
+    assert!(!page.body.contains("leased until"), "{}", page.body);
 }

@@ -40,7 +40,7 @@ async fn overview_counts_licenses_and_links_to_them() {
         .skip(1)
         .map(|rest| rest.split('"').next().unwrap())
         .collect();
-    assert_eq!(links.len(), 5);
+    assert_eq!(links.len(), 6);
     for link in links {
         let list = browser.get(&link.replace("&#38;", "&")).await;
         assert_eq!(list.status, 200, "{link}: {}", list.body);

@@ -273,3 +273,28 @@ async fn product_is_created_renamed_and_deleted() {
     let default = browser.post("/console/products/default/delete", &[("confirmation", "delete")]).await;
     default.assert_shows(409, "default");
 }
+
+#[tokio::test]
+async fn error_of_a_plan_is_told_at_each_control_of_its_group() {
+    let app = TestApp::new().await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let form = fields(&browser.get("/console/new-plan").await);
+    for (name, value, group) in [
+        ("max_devices", "many", "max_devices"),
+        ("term.unit", "weeks", "term"),
+        ("domain_policy", "any", "domain_policy"),
+        ("exempt_hosts.development", "maybe", "exempt_hosts"),
+    ] {
+        let changes = [("name", "pro"), ("term.count", "1"), (name, value)];
+        let page = browser.post("/console/new-plan", &with(&form, &changes)).await;
+        page.assert_shows(422, &format!("role=\"alert\" id=\"{group}-error\""));
+        let told = format!(" aria-invalid=\"true\" aria-describedby=\"{group}-error\"");
+        for set in page.body.split("<fieldset").skip(1) {
+            let set = set.split("</fieldset>").next().unwrap();
+            let controls: usize =
+                ["<input", "<select", "<textarea"].iter().map(|tag| set.matches(tag).count()).sum();
+            let expected = if set.contains("role=\"alert\"") { controls } else { 0 };
+            assert_eq!(set.matches(&told).count(), expected, "{group}: {set}");
+        }
+    }
+}

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use license_console::ConsoleOptions;
-use license_core::access::Scope;
+use license_core::LicenseSpec;
+use license_core::access::{Scope, Scopes};
+use license_core::catalog::Plan;
 use license_core::clock::{ManualClock, SystemRng};
 use license_core::key::Secret;
 use license_store::Engine;
 use license_store::faults::{Fault, FaultStore};
 use license_store::memory::MemoryStore;
+use license_verify::{Nonce, RequestCode};
 
-use super::app::{NOW, TestApp, local, token_of};
+use super::app::{EMAIL, NOW, TestApp, by, local, token_of};
 use super::browser::Browser;
 
 #[tokio::test]
@@ -58,4 +61,39 @@ async fn failed_database_and_job_are_told_with_advice() {
     page.assert_shows(200, "The job expiry fails.");
     assert!(!page.body.contains("Nothing needs your attention."));
     engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn signing_keys_are_shown_to_people_who_may_see_them() {
+    let app = TestApp::new().await;
+    let plan = Plan::new("offline").max_devices(2).offline_days(7);
+    app.services.catalog.create_plan(&plan).await.unwrap();
+    let spec = LicenseSpec::new("offline", EMAIL.parse().unwrap());
+    let license = app.services.licenses.issue(&spec, None).await.unwrap();
+    let nonce = Nonce::from_random(&[7; 16]).unwrap();
+    let code = RequestCode::new("default", license.key.reveal(), "air-gapped", nonce).unwrap().to_text();
+    app.services.leases.issue_by_code(&code, None, &Arc::new(by())).await.unwrap();
+    let active = || app.services.signing_keys.current().active().unwrap().id.as_str().to_owned();
+    let both: Scopes = [Scope::UsageRead, Scope::KeysWrite].into_iter().collect();
+    let first = active();
+    let page = app.signed_in(both).await.get("/console/system").await;
+    page.assert_shows(
+        200,
+        &format!("<dt>Signing key</dt><dd>{first}, active since 6 March 2026, 14:00:00 UTC</dd>"),
+    );
+    assert!(!page.body.contains("Retiring signing key"), "{}", page.body);
+    app.advance(60);
+    app.services.signing_keys.by(&Arc::new(by())).rotate(false).await.unwrap();
+    let second = active();
+    let page = app.signed_in(both).await.get("/console/system").await;
+    page.assert_shows(
+        200,
+        &format!("<dt>Signing key</dt><dd>{second}, active since 6 March 2026, 15:00:00 UTC</dd>"),
+    );
+    page.assert_shows(
+        200,
+        &format!("<dt>Retiring signing key</dt><dd>{first}, in use until 5 April 2026, 15:00:00 UTC</dd>"),
+    );
+    let page = app.signed_in(Scope::UsageRead).await.get("/console/system").await;
+    assert!(page.status == 200 && !page.body.contains("igning key"), "{}", page.body);
 }

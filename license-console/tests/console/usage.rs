@@ -63,3 +63,16 @@ async fn charts_are_shown_without_single_validations() {
         browser.get(&format!("/console{path}")).await.assert_shows(200, "1 valid");
     }
 }
+
+#[tokio::test]
+async fn chart_names_its_days_and_fills_its_width() {
+    let app = TestApp::new().await;
+    let mut browser = app.signed_in(Scope::UsageRead).await;
+    for (days, last) in [(7, 617), (30, 696), (90, 712), (365, 718)] {
+        let page = browser.get(&format!("/console/usage?days={days}")).await;
+        page.assert_shows(200, &format!("0 valid and 0 denied in {days} days, at most 0 a day."));
+        let bars = page.body.split("<rect class=\"bar\" x=\"").skip(1);
+        let starts: Vec<u32> = bars.map(|rest| rest.split_once('"').unwrap().0.parse().unwrap()).collect();
+        assert_eq!((starts.len(), starts[0], starts.last()), (days, 0, Some(&last)));
+    }
+}

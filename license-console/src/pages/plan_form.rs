@@ -125,6 +125,7 @@ mod tests {
             ("exempt_hosts.development", Some("false"), "exempt_hosts", "listed hosts need"),
             ("features.0.name", Some("sso"), "features", "sso is there twice"),
             ("features.1.value", Some("x"), "features", "seats: \"x\" is no whole number"),
+            ("features.1.kind", Some("on"), "features", "seats: clear the value \"25\""),
             ("features.1.name", Some(""), "features", "the value \"25\" has no name"),
             ("require.default", Some("true"), "require", "the default needs \"no\" for each of them"),
         ] {

@@ -90,6 +90,9 @@ fn features(form: &Form) -> Result<Map<String, Value>, String> {
             return Err(format!("the value {typed:?} has no name"));
         };
         let value = match form.text(&format!("features.{row}.kind")) {
+            Some("on" | "off") if !typed.is_empty() => {
+                return Err(format!("{name}: clear the value {typed:?}, or choose number or text"));
+            }
             Some("on") => json!(true),
             Some("off") => json!(false),
             Some("number") => {

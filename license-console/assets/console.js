@@ -60,3 +60,10 @@ document.addEventListener("change", (event) => {
 
 showSelectAll();
 document.addEventListener("htmx:afterSwap", showSelectAll);
+
+// A failed poll changes nothing: the next one may succeed.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { elt, requestConfig, xhr } = event.detail;
+  const polls = (requestConfig?.elt ?? elt).hasAttribute("data-ignore-failed-poll");
+  if (polls && xhr.status >= 500) event.detail.shouldSwap = false;
+});

@@ -16,7 +16,7 @@ pub(crate) struct Shared {
     pub(crate) options: ConsoleOptions,
     pub(crate) failures: FailureLimit,
     /// Places of the requests that run at once.
-    pub(crate) pages: Semaphore,
+    pub(crate) pages: Arc<Semaphore>,
 }
 
 /// The state of the router.

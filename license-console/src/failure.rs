@@ -50,6 +50,23 @@ impl Failure {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The form has an error", advice)
     }
 
+    /// A form lacks a field that the page sets.
+    pub(crate) fn hidden_field() -> Self {
+        Self::field("Form", "its hidden field is missing")
+    }
+
+    /// Another change came between a form and what it changes.
+    pub(crate) fn changed_meanwhile(what: &str) -> Self {
+        let advice = "Nothing has changed. Open the form again to see the change of the other person.";
+        Self::new(StatusCode::CONFLICT, format!("The {what} has changed meanwhile"), advice)
+    }
+
+    /// The store does not answer.
+    pub(crate) fn no_database() -> Self {
+        let advice = "Nothing is lost. Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer", advice)
+    }
+
     /// A rule of licensing denies it.
     pub(crate) fn denied(denial: &Denial) -> Self {
         Self::new(StatusCode::CONFLICT, "The license does not allow this", denial.to_string())
@@ -90,8 +107,7 @@ impl From<StoreError> for Failure {
             }
             error if error.is_retryable() => {
                 tracing::warn!(%error, "the store does not answer the console");
-                let advice = "Nothing is lost. Try again in a moment.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer", advice)
+                Self::no_database()
             }
             error => {
                 tracing::error!(%error, "a request of the console failed");

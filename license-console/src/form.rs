@@ -39,6 +39,12 @@ impl Form {
         Self(fields)
     }
 
+    /// Returns all fields as the text of a query.
+    pub(crate) fn query(&self) -> String {
+        let pairs = self.0.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+
     /// Returns the form with another text of a field.
     pub(crate) fn with(mut self, name: &str, text: &str) -> Self {
         self.0.insert(name.to_owned(), vec![text.to_owned()]);
@@ -48,6 +54,16 @@ impl Form {
     /// Returns the trimmed text of a field, also an empty one; `None` if the form does not have the field.
     pub(crate) fn sent(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.last().map(|text| text.trim())
+    }
+
+    /// Returns the text of a field with its spaces; an empty text if it is missing. Browsers send a newline as
+    /// CR LF.
+    pub(crate) fn untrimmed(&self, name: &str) -> String {
+        self.0
+            .get(name)
+            .and_then(|texts| texts.last())
+            .map(|text| text.replace("\r\n", "\n"))
+            .unwrap_or_default()
     }
 
     /// Returns the trimmed text of a field; `None` if it is missing or empty. Of several with one name, the

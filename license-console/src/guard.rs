@@ -1,11 +1,16 @@
 //! Middleware in front of all pages: who visits, from which origin, and the headers of every answer.
 
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use license_core::access::Scope;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connection;
 use crate::console::{Console, Shared};
@@ -109,8 +114,10 @@ pub(crate) async fn require(
         return to_sign_in(&visit);
     };
     let Some(lacking) = visitor.scopes.missing(scopes) else {
-        let Ok(_place) = console.pages.try_acquire() else { return Failure::busy().into_response() };
-        return next.run(request).await;
+        let Ok(place) = Arc::clone(&console.pages).try_acquire_owned() else {
+            return Failure::busy().into_response();
+        };
+        return keep_place(next.run(request).await, place);
     };
     let own_words = console.options.authenticator.as_ref().and_then(|authenticator| {
         let caller = license_core::service::Caller {
@@ -120,6 +127,19 @@ pub(crate) async fn require(
         authenticator.refuse_scope(&caller, lacking)
     });
     own_words.map_or_else(|| Failure::lacks(lacking), Failure::from).into_response()
+}
+
+/// Keeps the place until the whole body is sent, if the body is made while it is sent.
+fn keep_place(response: Response, place: OwnedSemaphorePermit) -> Response {
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|body| {
+        let parts = body.into_data_stream().inspect(move |_| {
+            let _held = &place;
+        });
+        Body::from_stream(parts)
+    })
 }
 
 fn to_sign_in(visit: &Visit) -> Response {
@@ -142,7 +162,7 @@ mod tests {
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            let (parts, _) = request.body(axum::body::Body::empty()).unwrap().into_parts();
+            let (parts, _) = request.body(Body::empty()).unwrap().into_parts();
             is_same_origin(&parts, None)
         };
         let (site, origin) = (("sec-fetch-site", "same-origin"), ("origin", "http://localhost"));

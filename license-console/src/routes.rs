@@ -1,5 +1,7 @@
 //! The routes, with the scopes that they need.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
@@ -147,7 +149,7 @@ pub fn routes() -> Vec<Route> {
 
 /// Returns the console. Mount it with [`Router::nest`].
 pub fn router(services: Services, options: ConsoleOptions) -> Router {
-    let pages = Semaphore::new(options.pages_at_once.get().min(Semaphore::MAX_PERMITS));
+    let pages = Arc::new(Semaphore::new(options.pages_at_once.get().min(Semaphore::MAX_PERMITS)));
     let console = Console::new(Shared { services, options, failures: FailureLimit::default(), pages });
     let router = table().into_iter().fold(Router::new(), |router, (route, handler)| {
         let state = (Console::clone(&console), route.scopes);

@@ -14,12 +14,14 @@ mod console {
     mod grants;
     mod headers;
     mod issue;
+    mod job_page;
     mod leases;
     mod license_list;
     mod license_page;
     mod links;
     mod lists;
     mod mount;
+    mod move_older_licenses;
     mod own_auth;
     mod page_limit;
     mod plans;

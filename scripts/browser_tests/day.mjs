@@ -56,7 +56,7 @@ export const workDay = async (page, hands, server, receiver, endpoint, name) => 
     await see('What changes');
     await hands.check('radio', /^All licenses of the plan: 1/);
     await hands.press('button', 'Change the plan');
-    await see('A job moves its licenses to the new version.');
+    await see('Progress');
     await server.until(`licenses/${id}`, (license) => license.max_devices === 4);
 
     // Suspend two licenses at once, with a reason.

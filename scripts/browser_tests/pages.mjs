@@ -22,7 +22,7 @@ const PAGES = [
     { route: '/webhooks/{endpoint}/delete', text: 'To confirm, type' },
     { route: '/webhooks/{endpoint}/deliveries/{event}', text: 'Attempts, newest first' },
     { route: '/plans', text: 'Products and plans' },
-    { route: '/plans/{plan}', text: 'Newest first. A sold license keeps its version.' },
+    { route: '/plans/{plan}', text: 'Newest first.' },
     { route: '/plans/{plan}/edit', text: 'Change the plan' },
     { route: '/plans/{plan}/archive', text: 'To confirm, type' },
     { route: '/customers', text: 'Customers by address' },

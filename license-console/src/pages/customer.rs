@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use license_core::access::Scope;
 use license_core::error::{Resource, ServiceError};
@@ -75,7 +75,13 @@ pub(crate) async fn export(
         response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
         return Ok(response);
     }
-    Err(Failure::internal())
+    let status = response.status();
+    tracing::error!(%status, "the data of a customer was not exported");
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return Err(Failure::no_database());
+    }
+    let advice = "Try again. The log of the server has the cause.";
+    Err(Failure::new(status, "The data of the customer was not exported", advice))
 }
 
 pub(crate) async fn ask_to_erase(

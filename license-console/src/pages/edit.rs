@@ -68,7 +68,7 @@ pub(crate) async fn edit(
 ) -> Result<Response, Failure> {
     let license = find(&console, &id).await?.detail.license;
     let version = form.parsed("version", "Form", str::parse::<u64>)?;
-    let version = version.ok_or_else(|| Failure::field("Form", "its hidden field is missing"))?;
+    let version = version.ok_or_else(Failure::hidden_field)?;
     let patch = patch(&form, &license)?;
     let reason = form.parsed("reason", "Reason", Reason::parse)?;
     let licenses = console.services.licenses.by(&visitor.actor).with_reason(reason);
@@ -90,8 +90,9 @@ fn patch(form: &Form, license: &License) -> Result<LicensePatch, Failure> {
         .map(|name| form.parsed(name, "Name", CustomerName::parse));
     let external_id = changed("external_id", &shown.external_id)
         .map(|name| form.parsed(name, "Order or id", ExternalId::parse));
-    let expires =
-        changed("expires", &shown.expires).map(|name| form.parsed(name, "Ends", zone::start_of_day));
+    // The zone may have changed since the form was shown, and with it the day of the end.
+    let shown_expires = form.sent("shown_expires").ok_or_else(Failure::hidden_field)?;
+    let expires = changed("expires", shown_expires).map(|name| form.parsed(name, "Ends", zone::start_of_day));
     Ok(LicensePatch {
         plan: (plan != license.plan).then(|| plan.to_owned()),
         max_domains: limit("max_domains", "Domains", &shown.max_domains)?,

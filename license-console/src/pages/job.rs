@@ -27,6 +27,9 @@ struct JobPage {
     refused: Vec<(String, &'static str)>,
     is_first_page: bool,
     next_page: Option<String>,
+    this_page: String,
+    /// Whether the page asks for the progress. The refused licenses stay until the job has ended.
+    is_poll: bool,
 }
 
 fn read(id: &str) -> Result<BulkJobId, Failure> {
@@ -42,6 +45,11 @@ pub(crate) async fn show(
     let id = read(&id)?;
     let after = query.parsed("after", "Page", LicenseId::parse)?;
     let is_first_page = after.is_none();
+    let page_url = |after: Option<&LicenseId>| {
+        let after = after.map(|after| format!("?after={after}")).unwrap_or_default();
+        visit.url(&format!("/jobs/{id}{after}"))
+    };
+    let this_page = page_url(after.as_ref());
     let job = JobRow::new(&console.services.bulk.get(&id).await?, visit.now);
     let refused = console.services.bulk.refused(&id, &PageRequest { after, limit: REFUSED }).await?;
     render(&JobPage {
@@ -49,7 +57,9 @@ pub(crate) async fn show(
         summary: job.summary(),
         refused: refused.items.iter().map(|one| (one.id.to_string(), refusal(one.outcome))).collect(),
         is_first_page,
-        next_page: refused.next.map(|next| visit.url(&format!("/jobs/{id}?after={next}"))),
+        next_page: refused.next.as_ref().map(|next| page_url(Some(next))),
+        this_page,
+        is_poll: visit.by_htmx,
         job,
     })
 }

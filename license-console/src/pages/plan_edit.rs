@@ -1,7 +1,5 @@
 //! Changes a plan: a form, then what it changes and for how many licenses, then the change.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -95,16 +93,26 @@ pub(crate) async fn change(
     let (patch, _) = changed(&form, &entry.current().plan)
         .map_err(|error| Failure::field(&plan_field::label(&error.field), error.reason))?;
     let catalog = console.services.catalog.by(&visitor.actor);
-    let (done, changed): (_, Arc<PlanEntry>) = match form.text("licenses") {
-        Some("new") => ("edit", catalog.change_plan(&name, patch, revision).await?),
+    let target = match form.text("licenses") {
+        Some("new") => {
+            let changed = catalog.change_plan(&name, patch, revision).await?;
+            format!("/plans/{}?done=edit", changed.name)
+        }
         // The API needs both scopes too.
         Some("all") if !visitor.may(Scope::LicensesWrite) => {
             return Err(Failure::lacks(Scope::LicensesWrite));
         }
-        Some("all") => ("edit-all", catalog.change_plan_for_all(&name, patch, revision).await?.0),
+        Some("all") => {
+            let (changed, job) = catalog.change_plan_for_all(&name, patch, revision).await?;
+            if visitor.may(Scope::LicensesRead) {
+                format!("/jobs/{job}")
+            } else {
+                format!("/plans/{}?done=edit-all", changed.name)
+            }
+        }
         _ => return Err(Failure::field("Licenses", "choose new ones only, or all")),
     };
-    Ok(see_other(visit.url(&format!("/plans/{}?done={done}", changed.name))))
+    Ok(see_other(visit.url(&target)))
 }
 
 /// Returns what a form changes, and the plan after it.
@@ -133,5 +141,5 @@ fn page(
 
 fn revision(form: &Form) -> Result<u64, Failure> {
     let revision = form.parsed("revision", "Form", str::parse::<u64>)?;
-    revision.ok_or_else(|| Failure::field("Form", "its hidden field is missing"))
+    revision.ok_or_else(Failure::hidden_field)
 }

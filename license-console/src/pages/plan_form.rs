@@ -73,6 +73,38 @@ mod tests {
         assert_eq!(patched, Plan::new("team"), "also without features");
     }
 
+    /// A browser sends every newline as CR LF.
+    #[test]
+    fn text_of_a_feature_keeps_spaces_and_newlines() {
+        let plan = Plan::new("team").feature("lines", "\n a\nb ").feature("windows", "a\r\nb");
+        let sent = |plan: &Plan| {
+            let pairs = PlanControls::sent(&texts(plan)).into_iter();
+            let typed = |text: String| text.replace("\r\n", "\n").replace('\n', "\r\n");
+            Form::of_pairs(pairs.map(|(name, text)| (name, typed(text))))
+        };
+        assert_eq!(patch(&sent(&plan), &plan), Ok(PlanPatch::default()));
+        let html = askama::Template::render(&PlanControls::new(&texts(&plan), None)).unwrap();
+        // HTML drops the first newline of a textarea.
+        assert!(html.contains("spellcheck=\"false\">\n\n a\nb </textarea>"), "{html}");
+    }
+
+    #[test]
+    fn every_row_of_the_form_is_read() {
+        let most = license_core::limits::PLAN_FEATURES;
+        let plan = (0..most).fold(Plan::new("team"), |plan, one| plan.feature(format!("f{one:03}"), true));
+        let last = format!("features.{}", most + 2);
+        let shown = PlanControls::sent(&texts(&plan));
+        assert!(shown.iter().any(|(name, _)| *name == format!("{last}.name")), "the form has the row");
+        let form = Form::of_pairs(shown);
+        let form = form.with(&format!("{last}.name"), "one-more").with(&format!("{last}.kind"), "on");
+        let rows = |form: &Form| {
+            PlanControls::sent(form).iter().filter(|(name, _)| name.starts_with("features.")).count() / 3
+        };
+        assert_eq!(rows(&form), most + 3, "no row is shown that is not read");
+        let patch = patch(&form, &plan).unwrap();
+        assert_eq!(plan.patched(&patch).unwrap_err().field(), "features");
+    }
+
     #[test]
     fn incomplete_or_wrong_form_names_the_field() {
         let with = |name: &str, value: Option<&str>| {
@@ -93,6 +125,9 @@ mod tests {
             ("exempt_hosts.development", Some("false"), "exempt_hosts", "listed hosts need"),
             ("features.0.name", Some("sso"), "features", "sso is there twice"),
             ("features.1.value", Some("x"), "features", "seats: \"x\" is no whole number"),
+            ("features.1.kind", Some("on"), "features", "seats: clear the value \"25\""),
+            ("features.1.name", Some(""), "features", "the value \"25\" has no name"),
+            ("require.default", Some("true"), "require", "the default needs \"no\" for each of them"),
         ] {
             let (found, why) = with(name, value).unwrap_err();
             assert_eq!(found, field);

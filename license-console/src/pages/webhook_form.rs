@@ -28,6 +28,8 @@ struct WebhookFormPage {
     /// The webhook that the form changes; `None` adds one.
     id: Option<String>,
     error: Option<String>,
+    /// The settings before the change.
+    shown: Option<String>,
     url: String,
     description: String,
     all_events: bool,
@@ -78,9 +80,12 @@ pub(crate) async fn ask_to_change(
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Failure> {
     let endpoint = console.services.webhooks.get(&parse(&id)?).await?;
-    page(&visit, Some(endpoint.id.as_str()), &shown(&endpoint.settings), None)
+    let form = shown(&endpoint.settings);
+    let query = form.query();
+    page(&visit, Some(endpoint.id.as_str()), &form.with("shown", &query), None)
 }
 
+/// Changes the settings. A form of older settings changes nothing.
 pub(crate) async fn change(
     State(console): State<Console>,
     SignedIn(visit, visitor): SignedIn,
@@ -89,6 +94,10 @@ pub(crate) async fn change(
 ) -> Result<Response, Failure> {
     let endpoint = console.services.webhooks.get(&parse(&id)?).await?;
     let id = endpoint.id.as_str();
+    let before = form.text("shown").ok_or_else(Failure::hidden_field)?;
+    if before != shown(&endpoint.settings).query() {
+        return Err(Failure::changed_meanwhile("webhook"));
+    }
     let settings = match settings(&console, &form, Some(&endpoint.settings)).await {
         Ok(settings) => settings,
         Err(why) => return wrong(&visit, Some(id), &form, why),
@@ -118,6 +127,7 @@ fn page(
         page: Page::new(visit, title, Section::Webhooks),
         id: id.map(str::to_owned),
         error,
+        shown: form.text("shown").map(str::to_owned),
         url: form.text("url").unwrap_or_default().to_owned(),
         description: form.text("description").unwrap_or_default().to_owned(),
         all_events: form.text("events") == Some("all"),

@@ -1,5 +1,6 @@
 //! Customers: list, page and erasure.
 
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use license_console::ConsoleOptions;
 use license_core::access::{Scope, Scopes};
@@ -131,4 +132,21 @@ async fn export_of_a_customer_needs_both_scopes_and_an_exporter() {
     let page = format!("/console/licenses/{id}/customer");
     assert!(!browser.get(&page).await.body.contains("/export"));
     assert_eq!(browser.get(&format!("{page}/export")).await.status, 404);
+}
+
+#[tokio::test]
+async fn failed_export_keeps_its_status() {
+    for (status, title) in [
+        (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer"),
+        (StatusCode::NOT_FOUND, "The data of the customer was not exported"),
+        (StatusCode::INTERNAL_SERVER_ERROR, "The data of the customer was not exported"),
+    ] {
+        let export = move |_: CustomerEmail| async move { status.into_response() };
+        let app = TestApp::with(local(ConsoleOptions::new()).customer_export(export)).await;
+        let id = issue(&app, "anna@example.com").await;
+        let mut browser = app.signed_in(Scope::Admin).await;
+        let page = browser.get(&format!("/console/licenses/{id}/customer/export")).await;
+        page.assert_shows(status.as_u16(), title);
+        assert_eq!(page.header("content-disposition"), "");
+    }
 }

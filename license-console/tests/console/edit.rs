@@ -28,7 +28,8 @@ async fn form(app: &TestApp, id: &LicenseId) -> Vec<(&'static str, String)> {
     };
     let mut fields: Vec<_> = FIELDS.iter().map(|name| (*name, value(name))).collect();
     let (_, plan) = page.body.split_once("\" selected>").unwrap();
-    fields.extend([("plan", plan.split_once('<').unwrap().0.to_owned()), ("version", page.field("version"))]);
+    fields.push(("plan", plan.split_once('<').unwrap().0.to_owned()));
+    fields.extend(["version", "shown_expires"].map(|name| (name, page.field(name))));
     fields
 }
 

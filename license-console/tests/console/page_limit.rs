@@ -3,11 +3,14 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
 use axum::response::IntoResponse;
 use license_console::ConsoleOptions;
 use license_core::access::Scope;
 use license_core::license::CustomerEmail;
 use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
 use super::app::{TestApp, local};
 
@@ -44,4 +47,25 @@ async fn requests_beyond_the_limit_are_refused_until_one_ends() {
         assert_eq!(run.await.unwrap(), "exported");
     }
     assert_eq!(browser.get("/console/licenses").await.status, 200);
+}
+
+/// The file is read page by page while its body is sent.
+#[tokio::test]
+async fn download_keeps_its_place_until_its_body_ends() {
+    let options = local(ConsoleOptions::new()).pages_at_once(NonZero::new(1).unwrap());
+    let app = TestApp::with(options).await;
+    let mut browser = app.signed_in(Scope::Admin).await;
+    let cookie = browser.cookies.iter().map(|(name, value, _)| format!("{name}={value}"));
+    let request = Request::builder()
+        .uri("/console/licenses.csv")
+        .header("host", "localhost:8080")
+        .header("cookie", cookie.collect::<Vec<_>>().join("; "));
+    let sent = app.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(sent.status(), 200);
+    browser.get("/console/licenses").await.assert_shows(503, "The server is busy");
+    let file = to_bytes(sent.into_body(), usize::MAX).await.unwrap();
+    assert!(file.starts_with(b"id,"), "{file:?}");
+    let page = browser.get("/console/licenses").await;
+    assert_eq!(page.status, 200);
+    assert!(!page.header("content-length").is_empty(), "a page that is not streamed has its length");
 }

@@ -10,7 +10,7 @@ use license_core::store::PageRequest;
 use super::app::TestApp;
 use super::browser::Reply;
 
-async fn with_plan() -> TestApp {
+pub(crate) async fn with_plan() -> TestApp {
     let app = TestApp::new().await;
     let plan = Plan::new("team").max_domains(2).max_devices(3).feature("tier", "gold");
     app.services.catalog.create_plan(&plan).await.unwrap();
@@ -27,7 +27,7 @@ async fn entry(app: &TestApp) -> PlanEntry {
 }
 
 /// Returns the fields that a form or its preview sends.
-fn fields(page: &Reply) -> Vec<(String, String)> {
+pub(crate) fn fields(page: &Reply) -> Vec<(String, String)> {
     let (_, form) = page.body.split_once("class=\"card").unwrap();
     let form = form.split_once("</form>").unwrap().0;
     let mut all = Vec::new();
@@ -36,7 +36,9 @@ fn fields(page: &Reply) -> Vec<(String, String)> {
         let (attributes, inner) = rest.split_once('>').unwrap();
         let value = match attributes.split_once("value=\"") {
             Some((_, value)) => value.split_once('"').unwrap().0,
-            None if inner.contains("</textarea>") => inner.split_once("</textarea>").unwrap().0,
+            None if inner.contains("</textarea>") => {
+                inner.split_once("</textarea>").unwrap().0.trim_start_matches('\n')
+            }
             // The first choice, if none is selected.
             None => match inner.split_once("\" selected") {
                 Some((before, _)) => before.rsplit_once('"').unwrap().1,
@@ -50,7 +52,10 @@ fn fields(page: &Reply) -> Vec<(String, String)> {
     all
 }
 
-fn with<'a>(fields: &'a [(String, String)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn with<'a>(
+    fields: &'a [(String, String)],
+    changes: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
     let new_value = |name: &str| changes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
     let mut all: Vec<_> = fields
         .iter()
@@ -123,7 +128,8 @@ async fn change_for_all_licenses_moves_the_sold_ones() {
     let form = fields(&browser.get("/console/plans/team/edit").await);
     let sent = with(&form, &[("max_devices", "5"), ("licenses", "all")]);
     let reply = browser.post("/console/plans/team/change", &sent).await;
-    reply.assert_redirects("/console/plans/team?done=edit-all");
+    let jobs = app.services.bulk.list(&PageRequest::default()).await.unwrap().items;
+    reply.assert_redirects(&format!("/console/jobs/{}", jobs[0].id));
     assert!(app.services.bulk.run_step(None, 100).await.unwrap().is_some(), "a job runs");
     let license = app.services.licenses.get(&sold).await.unwrap().detail.license;
     assert_eq!((license.plan_version, license.max_devices), (2, Limit::AtMost(5)));

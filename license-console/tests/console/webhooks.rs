@@ -8,8 +8,8 @@ use license_core::access::{AuditFilter, Scope};
 use license_core::event::EventType;
 use license_core::store::PageRequest;
 use license_core::webhook::{
-    Attempt, AttemptResult, DeliveryStatus, DestinationRule, Endpoint, EndpointId, EndpointSettings,
-    EventSelection,
+    Attempt, AttemptResult, DeliveryStatus, DestinationRule, Endpoint, EndpointCommand, EndpointId,
+    EndpointSettings, EventSelection,
 };
 
 use super::app::{TestApp, local};
@@ -228,6 +228,8 @@ async fn url_that_the_sender_refuses_is_refused_in_the_form() {
     assert!(app.services.webhooks.list().await.unwrap().is_empty());
     let id = endpoint(&app).await.id;
     let edit = format!("/console/webhooks/{id}/edit");
+    let shown = browser.get(&edit).await.field("shown").replace("&#38;", "&");
+    let refused = [&refused[..], &[("shown", &*shown)]].concat();
     browser.post(&edit, &refused).await.assert_shows(422, "URL: the host &#60;is&#62; private.");
     assert_eq!(app.services.webhooks.get(&id).await.unwrap().settings.url, "https://example.com/hook");
 }
@@ -241,7 +243,9 @@ async fn settings_of_a_webhook_are_changed() {
     let page = browser.get(&edit).await;
     page.assert_shows(200, "value=\"https://example.com/hook\"");
     page.assert_shows(200, "name=\"events\" value=\"all\" checked");
+    let shown = page.field("shown").replace("&#38;", "&");
     let fields = [
+        ("shown", &*shown),
         ("url", "https://example.com/other"),
         ("description", "Shop 2"),
         ("events", "some"),
@@ -264,9 +268,28 @@ async fn settings_of_a_webhook_are_changed() {
     let page = browser.get(&edit).await;
     page.assert_shows(200, "name=\"license.created\" value=\"yes\" checked");
     page.assert_shows(200, "name=\"skip_job_events\" value=\"yes\" checked");
-    let wrong = browser.post(&edit, &[("url", "https://example.com/third"), ("events", "some")]).await;
+    let shown = page.field("shown").replace("&#38;", "&");
+    let wrong = [("shown", &*shown), ("url", "https://example.com/third"), ("events", "some")];
+    let wrong = browser.post(&edit, &wrong).await;
     wrong.assert_shows(422, "value=\"https://example.com/third\"");
+    assert_eq!(wrong.field("shown"), page.field("shown"), "the form can be sent again");
     let filter = AuditFilter { endpoint_id: Some(id), ..AuditFilter::default() };
     let entries = app.services.access.audit(&filter, &PageRequest::default()).await.unwrap().items;
     assert_eq!(entries[0].entry.actor.principal.name(), Some("Ada"));
+}
+
+#[tokio::test]
+async fn form_of_older_settings_changes_no_webhook() {
+    let app = TestApp::new().await;
+    let before = endpoint(&app).await;
+    let (id, mut browser) = (before.id, app.signed_in(Scope::Admin).await);
+    let edit = format!("/console/webhooks/{id}/edit");
+    let shown = browser.get(&edit).await.field("shown").replace("&#38;", "&");
+    let changed = EndpointSettings { skip_job_events: true, ..before.settings };
+    app.services.webhooks.execute(&id, &EndpointCommand::Set(changed.clone())).await.unwrap();
+    let fields = [("url", "https://example.com/hook"), ("events", "all"), ("description", "Shop")];
+    let old = [&fields[..], &[("shown", &*shown)]].concat();
+    browser.post(&edit, &old).await.assert_shows(409, "The webhook has changed meanwhile");
+    browser.post(&edit, &fields).await.assert_shows(422, "hidden field");
+    assert_eq!(app.services.webhooks.get(&id).await.unwrap().settings, changed);
 }

@@ -3,13 +3,10 @@
 use askama::Template;
 
 use super::read::FieldError;
-use super::shape::{FIELDS, KINDS, NO_YES, REQUIRED, Shape, UNITS};
+use super::shape::{FEATURE_ROWS, FIELDS, FREE_ROWS, KINDS, NO_YES, REQUIRED, Shape, UNITS};
 use super::texts::feature_rows;
 use crate::form::Form;
 use crate::pages::plan_field::label;
-
-/// Rows for new features below those that the plan has.
-const FREE_ROWS: usize = 3;
 
 /// A field of a plan, with its controls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +75,7 @@ impl PlanControls {
 }
 
 fn controls(name: &str, shape: &Shape, form: &Form) -> Vec<Control> {
-    let control = |name: String, label, kind| Control {
-        value: form.text(&name).unwrap_or_default().to_owned(),
-        name,
-        label,
-        kind,
-    };
+    let control = |name: String, label, kind| Control { value: form.untrimmed(&name), name, label, kind };
     match shape {
         Shape::Number => vec![control(name.to_owned(), "", Kind::Number)],
         Shape::Choice(choices) => vec![control(name.to_owned(), "", Kind::Choice(choices))],
@@ -111,13 +103,16 @@ fn controls(name: &str, shape: &Shape, form: &Form) -> Vec<Control> {
         ],
         Shape::Features => {
             let of = |row| {
+                let value = control(format!("{name}.{row}.value"), "Value of a number or text", Kind::Text);
+                // A text field would lose the newlines.
+                let kind = if value.value.contains('\n') { Kind::Lines } else { Kind::Text };
                 [
                     control(format!("{name}.{row}.name"), "Name", Kind::Text),
                     control(format!("{name}.{row}.kind"), "Kind", Kind::Choice(KINDS)),
-                    control(format!("{name}.{row}.value"), "Value of a number or text", Kind::Text),
+                    Control { kind, ..value },
                 ]
             };
-            (0..feature_rows(form) + FREE_ROWS).flat_map(of).collect()
+            (0..(feature_rows(form) + FREE_ROWS).min(FEATURE_ROWS)).flat_map(of).collect()
         }
     }
 }

@@ -58,7 +58,10 @@ fn value(form: &Form, name: &str, shape: &Shape) -> Result<Value, String> {
                 Some(_) if list.is_empty() => Value::Null,
                 Some(member) => json!({ *member: list }),
                 None if choice(sent(&format!("{name}.default"))?, NO_YES)? == json!(true) => {
-                    if list.is_empty() { Value::Null } else { json!(list) }
+                    if !list.is_empty() {
+                        return Err("the default needs \"no\" for each of them".to_owned());
+                    }
+                    Value::Null
                 }
                 None => json!(list),
             }
@@ -78,16 +81,25 @@ fn value(form: &Form, name: &str, shape: &Shape) -> Result<Value, String> {
 fn features(form: &Form) -> Result<Map<String, Value>, String> {
     let mut features = Map::new();
     for row in 0..feature_rows(form) {
-        let Some(name) = form.text(&format!("features.{row}.name")) else { continue };
-        let typed = form.text(&format!("features.{row}.value")).unwrap_or_default();
+        let value = form.untrimmed(&format!("features.{row}.value"));
+        let typed = value.trim();
+        let Some(name) = form.text(&format!("features.{row}.name")) else {
+            if typed.is_empty() {
+                continue;
+            }
+            return Err(format!("the value {typed:?} has no name"));
+        };
         let value = match form.text(&format!("features.{row}.kind")) {
+            Some("on" | "off") if !typed.is_empty() => {
+                return Err(format!("{name}: clear the value {typed:?}, or choose number or text"));
+            }
             Some("on") => json!(true),
             Some("off") => json!(false),
             Some("number") => {
                 let number = typed.parse::<i64>();
                 json!(number.map_err(|_| format!("{name}: {typed:?} is no whole number"))?)
             }
-            Some("text") => json!(typed),
+            Some("text") => json!(value),
             _ => return Err(format!("{name}: choose on, off, number or text")),
         };
         if features.insert(name.to_owned(), value).is_some() {
@@ -125,9 +137,19 @@ pub(in crate::pages) fn patch(form: &Form, plan: &Plan) -> Result<PlanPatch, Fie
         let value = match (name.as_str(), before.get(&name), value) {
             // A patch keeps the features that it does not name.
             ("features", Some(Value::Object(old)), Value::Object(new)) => {
+                // A form has no other newline than LF.
+                let same = |old: &Value, new: &Value| {
+                    old.as_str().is_some_and(|old| Some(old.replace("\r\n", "\n").as_str()) == new.as_str())
+                };
                 let gone = old.keys().filter(|feature| !new.contains_key(*feature));
                 let gone: Vec<_> = gone.map(|feature| (feature.clone(), Value::Null)).collect();
-                Value::Object(new.into_iter().chain(gone).collect())
+                let changed =
+                    new.into_iter().filter(|(name, new)| !old.get(name).is_some_and(|old| same(old, new)));
+                let changed: Map<_, _> = changed.chain(gone).collect();
+                if changed.is_empty() {
+                    continue;
+                }
+                Value::Object(changed)
             }
             (_, _, value) => value,
         };

@@ -5,6 +5,12 @@ pub(super) const UNITS: &[(&str, &str)] = &[("days", "days"), ("months", "months
 pub(super) const KINDS: &[(&str, &str)] =
     &[("on", "on"), ("off", "off"), ("number", "number"), ("text", "text")];
 
+/// Rows for new features below those that the plan has.
+pub(super) const FREE_ROWS: usize = 3;
+
+/// The most rows of features that a form has.
+pub(super) const FEATURE_ROWS: usize = license_core::limits::PLAN_FEATURES + FREE_ROWS;
+
 /// How a field is shown and read.
 pub(super) enum Shape {
     Number,
@@ -67,7 +73,11 @@ pub(super) const FIELDS: &[(&str, Shape, &str)] = &[
         Shape::Number,
         "More is told as unusual usage, and is not denied. Empty is never.",
     ),
-    ("features", Shape::Features, "For your software. Clear the name of a feature to remove it."),
+    (
+        "features",
+        Shape::Features,
+        "For your software. Clear the name and the value of a feature to remove it.",
+    ),
     (
         "updates",
         Shape::Period(

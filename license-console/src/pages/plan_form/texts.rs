@@ -3,7 +3,7 @@
 use license_core::catalog::Plan;
 use serde_json::{Value, json};
 
-use super::shape::{FIELDS, Shape, UNITS};
+use super::shape::{FEATURE_ROWS, FIELDS, Shape, UNITS};
 use crate::form::Form;
 
 /// Returns the texts of a plan, as its form sends them.
@@ -70,9 +70,10 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// Returns the number of rows up to the last one with a feature.
+/// Returns the number of rows up to the last one that is filled.
 pub(super) fn feature_rows(form: &Form) -> usize {
-    (0..license_core::limits::PLAN_FEATURES)
-        .rfind(|row| form.text(&format!("features.{row}.name")).is_some())
-        .map_or(0, |last| last + 1)
+    let is_filled = |row: &usize| {
+        ["name", "value"].iter().any(|part| form.text(&format!("features.{row}.{part}")).is_some())
+    };
+    (0..FEATURE_ROWS).rfind(is_filled).map_or(0, |last| last + 1)
 }

@@ -61,6 +61,10 @@ export const workDay = async (page, hands, server, receiver, endpoint, name) => 
 
     // Suspend two licenses at once, with a reason.
     const pair = await server.call('POST', 'licenses/batch', { plan, count: 2, customer_email: email });
+    await hands.press('link', 'Plans');
+    await heading('Products and plans');
+    await hands.press('link', plan);
+    await heading(plan);
     await hands.press('link', 'Show its licenses');
     await heading('Licenses');
     for (const license of pair.data) await hands.check('checkbox', `Select ${license.id} of ${email}`);

@@ -1,4 +1,5 @@
-//! Measures the first page of each list of the console, among 1M licenses in SQLite. Prints a Markdown table.
+//! Measures the first page of each list of the console, among 1M licenses in SQLite. Prints a Markdown
+//! table.
 //!
 //! Run it with `cargo bench -p license-benches --bench console`. `--quick` uses 100k licenses. `--sqlite
 //! FILE` uses a database that an earlier run of this bench filled, or fills an empty one.

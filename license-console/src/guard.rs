@@ -98,8 +98,8 @@ fn rendered(visit: &Visit, mut response: Response) -> Response {
     response
 }
 
-/// Sends visitors who are not signed in to the sign-in page, and refuses those who lack a scope, and requests
-/// beyond those that may run at once.
+/// Sends visitors who are not signed in to the sign-in page, and refuses those who lack a scope, and
+/// requests beyond those that may run at once.
 pub(crate) async fn require(
     State((console, scopes)): State<(Console, &'static [Scope])>,
     visit: Visit,

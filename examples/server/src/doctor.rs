@@ -26,8 +26,8 @@ pub(crate) struct DoctorArgs {
     json: bool,
 }
 
-/// Looks, and prints one line for each check. Changes nothing. The exit code is 0 if there is no error, and 1
-/// if there is one.
+/// Looks, and prints one line for each check. Changes nothing. The exit code is 0 if there is no error,
+/// and 1 if there is one.
 pub(crate) async fn run(args: &DoctorArgs, flags: &Flags) -> Result<ExitCode, String> {
     let now = SystemClock.now();
     let mut findings = Findings::default();

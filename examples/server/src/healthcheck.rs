@@ -24,8 +24,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
-/// Returns exit code 0 if the server answers, else 1 with a message. It does not ask `/ready`: a server whose
-/// database is down keeps validating, and must not be restarted.
+/// Returns exit code 0 if the server answers, else 1 with a message. It does not ask `/ready`: a server
+/// whose database is down keeps validating, and must not be restarted.
 pub(crate) async fn run(flags: &Flags) -> ExitCode {
     let address = own_address(&flags.listen);
     let answer = timeout(DEADLINE, ask(&address, flags.network.has_tls())).await;
@@ -42,7 +42,8 @@ pub(crate) async fn run(flags: &Flags) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// Returns an address on which the server listens. It needs no resolution of names, which an image may lack.
+/// Returns an address on which the server listens. It needs no resolution of names, which an image may
+/// lack.
 fn own_address(listen: &str) -> String {
     match listen.rsplit_once(':') {
         Some(("0.0.0.0", port)) => format!("127.0.0.1:{port}"),

@@ -12,7 +12,7 @@ use crate::services::print;
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
     /// Changes nothing, and tells whether a migration is needed: exit code 0 if not, 1 if it is, and 2 if the
-    /// schema is of a later version
+    /// schema is of a later version or the database cannot be opened
     #[arg(long)]
     check: bool,
 }

@@ -28,8 +28,8 @@ const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/
 
 /// The advisory lock of migrations. The number is arbitrary, but no other user of the database may have it.
 const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
-/// A connection that was idle for longer is pinged before use. A ping at each use would double the time of a
-/// read.
+/// A connection that was idle for longer is pinged before use. A ping at each use would double the time
+/// of a read.
 const PING_AFTER: Duration = Duration::from_secs(1);
 /// How long a report waits for a connection to the replica, before it reads from the database itself.
 const REPLICA_TIMEOUT: Duration = Duration::from_secs(1);
@@ -67,8 +67,8 @@ impl Postgres {
             AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {mode}{timeouts}{more}")).into_sql_str()
         };
         Self {
-            // Under REPEATABLE READ, which may be the server's default, a lock that had to wait fails if its
-            // row changed.
+            // Under REPEATABLE READ, which may be the server's default, a lock that had to wait fails if
+            // its row changed.
             begin_write: begin("READ COMMITTED", ""),
             begin_repeatable: begin("READ COMMITTED", "; SET LOCAL synchronous_commit = off"),
             begin_read: begin("REPEATABLE READ READ ONLY", ""),
@@ -126,8 +126,8 @@ impl Dialect for Postgres {
     }
 
     fn needs_transactions(&self) -> bool {
-        // The driver sends the text of a statement in one round trip and its parameters in the next. Without
-        // a transaction, a pooler may send the two to different connections.
+        // The driver sends the text of a statement in one round trip and its parameters in the next.
+        // Without a transaction, a pooler may send the two to different connections.
         self.transaction_pooler
     }
 
@@ -180,8 +180,8 @@ impl Dialect for Postgres {
         )
     }
 
-    // The commit time of the last transaction that was replayed; before the first one, that of the checkpoint
-    // from which the replica started.
+    // The commit time of the last transaction that was replayed; before the first one, that of the
+    // checkpoint from which the replica started.
     const REPLAYED_AT: &'static str = "SELECT CASE WHEN pg_is_in_recovery() THEN CAST(EXTRACT(EPOCH FROM \
         COALESCE(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))) \
         * 1000000 AS BIGINT) END AS at";
@@ -251,11 +251,12 @@ impl SqlStore<Postgres> {
     /// `search_path`.
     ///
     /// The URL may name several servers, as `HOST:PORT,HOST:PORT`. The store uses the one that accepts
-    /// writes, and changes to another one after a failover. It accepts `target_session_attrs=read-write` and
-    /// `primary`, which mean the same.
+    /// writes, and changes to another one after a failover. It accepts `target_session_attrs=read-write`
+    /// and `primary`, which mean the same.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the database cannot be opened. A database of a later version is not changed.
+    /// Returns [`OpenError`] if the database cannot be opened. A database of a later version is not
+    /// changed.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
         let mut servers = Servers::parse(url)?;
         if options.transaction_pooler {
@@ -286,8 +287,8 @@ impl SqlStore<Postgres> {
                 })
             })
             .after_release(move |connection, meta| {
-                // The pool pings a connection before it takes it back, and waits without end for the answer of a
-                // frozen server. An error closes the connection at once.
+                // The pool pings a connection before it takes it back, and waits without end for the
+                // answer of a frozen server. An error closes the connection at once.
                 let failover = Arc::clone(&after_release);
                 Box::pin(async move {
                     if failover.is_outdated(meta.age) {
@@ -352,8 +353,8 @@ async fn prepare(connection: &mut PgConnection, options: &PostgresOptions) -> Re
     let begin =
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
     let mut tx = connection.begin_with(begin).await.map_err(open_error)?;
-    // The migrator names its prepared statements. Behind a pooler, another node may have left the same names
-    // on this connection, and this node must leave none.
+    // The migrator names its prepared statements. Behind a pooler, another node may have left the same
+    // names on this connection, and this node must leave none.
     if !keep_prepared {
         tx.execute("DEALLOCATE ALL").await.map_err(open_error)?;
     }

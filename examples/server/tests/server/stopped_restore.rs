@@ -14,8 +14,8 @@ use crate::process::failure;
 use crate::process::{BINARY, Server, TOKEN, command_of, starter};
 
 /// The backup is smaller than the database, whose last changes are in the log of a killed server. At each
-/// limit, a restoration stops at another point: while it copies, while it moves the log into the database, or
-/// not at all.
+/// limit, a restoration stops at another point: while it copies, while it moves the log into the
+/// database, or not at all.
 #[cfg(target_os = "linux")]
 #[test]
 fn stopped_restore_loses_nothing_and_can_be_repeated() {
@@ -37,8 +37,8 @@ fn stopped_restore_loses_nothing_and_can_be_repeated() {
             {
                 std::fs::copy(path.join(name), case.join(name)).unwrap();
             }
-            // The signal kills the process that writes behind the limit. Without it, the write fails, as on a
-            // full disk.
+            // The signal kills the process that writes behind the limit. Without it, the write fails, as
+            // on a full disk.
             let script = format!("{trap} exec prlimit --fsize={bytes} \"$0\" restore --force good.db");
             let output = command_of("sh", case).args(["-c", &script, BINARY]).output().unwrap();
             let stderr = String::from_utf8(output.stderr).unwrap();

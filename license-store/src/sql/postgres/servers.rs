@@ -119,8 +119,8 @@ impl Failover {
         switched_error()
     }
 
-    /// Returns whether a connection of this age may lead to an earlier primary. Its age begins when it is open, so
-    /// one that was being opened during the switch is younger.
+    /// Returns whether a connection of this age may lead to an earlier primary. Its age begins when it is
+    /// open, so one that was being opened during the switch is younger.
     pub(super) fn is_outdated(&self, age: Duration) -> bool {
         let switched = self.current.lock().unwrap_or_else(PoisonError::into_inner).1;
         switched.is_some_and(|switched| switched.elapsed() <= age + self.connecting)
